@@ -1,0 +1,1 @@
+//! One modular application: alone one binary, by configuration many nodes.

@@ -1,0 +1,200 @@
+//! What a request carries through every layer: until when, how important, which trace, who, and what it has seen.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Cancel, Criticality, Deadline, Position, Principal, Tenant, Trace};
+
+/// The request's context. Cloning is cheap and shares everything.
+///
+/// It is the *request's*, not the application's: it holds no pool, no configuration, no service. A function takes
+/// what it uses, and a `Ctx` so that it stops in time.
+///
+/// A derived context (`with_*`) shares the causal position with its parent, so that a write deep down is known when
+/// the response is made; everything else is its own.
+///
+/// ```
+/// use burgeon_core::{Criticality, Ctx};
+///
+/// let ctx = Ctx::background().with_criticality(Criticality::Sheddable);
+/// assert_eq!(ctx.criticality(), Criticality::Sheddable);
+/// assert!(ctx.deadline().is_none());
+/// ```
+#[derive(Clone)]
+pub struct Ctx(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    deadline: Option<Deadline>,
+    criticality: Criticality,
+    trace: Option<Trace>,
+    principal: Option<Principal>,
+    tenant: Option<Tenant>,
+    cancel: Option<Cancel>,
+    // Not a tokio mutex: nothing awaits under it. Shared by all contexts of one request.
+    position: Arc<Mutex<Position>>,
+}
+
+impl Ctx {
+    /// A context for work no client waits for: no deadline, [`Criticality::default`], nobody.
+    ///
+    /// Work that a client waits for gets its context from the edge.
+    pub fn background() -> Self {
+        Self(Arc::new(Inner {
+            deadline: None,
+            criticality: Criticality::default(),
+            trace: None,
+            principal: None,
+            tenant: None,
+            cancel: None,
+            position: Arc::new(Mutex::new(Position::START)),
+        }))
+    }
+
+    /// Until when an answer is worth anything; `None` means for ever.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.0.deadline
+    }
+
+    /// Who is served first when there is not enough for all.
+    pub fn criticality(&self) -> Criticality {
+        self.0.criticality
+    }
+
+    /// The trace this work belongs to.
+    pub fn trace(&self) -> Option<Trace> {
+        self.0.trace
+    }
+
+    /// Who asks; `None` is anonymous.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.principal.as_ref()
+    }
+
+    /// The tenant, where the application has several.
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.0.tenant.as_ref()
+    }
+
+    /// What this request has written or seen so far; readers must be at least here.
+    pub fn position(&self) -> Position {
+        *self.0.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Raises the position after a commit. Never lowers it.
+    pub fn advance(&self, to: Position) {
+        let mut position = self.0.position.lock().unwrap_or_else(PoisonError::into_inner);
+        *position = position.join(to);
+    }
+
+    /// Whether the caller has gone away.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancel.as_ref().is_some_and(Cancel::is_cancelled)
+    }
+
+    /// Resolves when the caller goes away; never, if nothing can cancel this context. Cancel-safe.
+    pub async fn cancelled(&self) {
+        match &self.0.cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A context that ends at `deadline` or at this one's deadline, whichever is earlier.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Deadline) -> Self {
+        let strictest = self.0.deadline.map_or(deadline, |own| own.earlier(deadline));
+        self.derive(|inner| inner.deadline = Some(strictest))
+    }
+
+    /// A context of another criticality.
+    #[must_use]
+    pub fn with_criticality(&self, criticality: Criticality) -> Self {
+        self.derive(|inner| inner.criticality = criticality)
+    }
+
+    /// A context in this trace.
+    #[must_use]
+    pub fn with_trace(&self, trace: Trace) -> Self {
+        self.derive(|inner| inner.trace = Some(trace))
+    }
+
+    /// A context on behalf of this caller.
+    #[must_use]
+    pub fn with_principal(&self, principal: Principal) -> Self {
+        self.derive(|inner| inner.principal = Some(principal))
+    }
+
+    /// A context for this tenant.
+    #[must_use]
+    pub fn with_tenant(&self, tenant: Tenant) -> Self {
+        self.derive(|inner| inner.tenant = Some(tenant))
+    }
+
+    /// A context that also ends when `cancel` is raised. It replaces this context's own flag.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: Cancel) -> Self {
+        self.derive(|inner| inner.cancel = Some(cancel))
+    }
+
+    /// A context with a causal position of its own, starting from here: for work that outlives the request.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let position = Arc::new(Mutex::new(self.position()));
+        self.derive(|inner| {
+            inner.position = position;
+            inner.deadline = None;
+            inner.cancel = None;
+        })
+    }
+
+    fn derive(&self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Inner::clone(&self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+}
+
+impl fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx")
+            .field("deadline", &self.0.deadline)
+            .field("criticality", &self.0.criticality)
+            .field("trace", &self.0.trace)
+            .field("principal", &self.0.principal)
+            .field("tenant", &self.0.tenant)
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as an origin; no time passes here")]
+    fn a_child_never_outlives_its_parent() {
+        let now = Instant::now();
+        let parent = Ctx::background().with_deadline(Deadline::after(now, Duration::from_secs(1)));
+        let child = parent.with_deadline(Deadline::after(now, Duration::from_secs(9)));
+        assert_eq!(child.deadline(), parent.deadline());
+        let child = parent.with_deadline(Deadline::after(now, Duration::from_millis(1)));
+        assert!(child.deadline() < parent.deadline());
+    }
+
+    #[test]
+    fn a_write_deep_down_is_known_above() {
+        let request = Ctx::background();
+        let deep = request.with_criticality(Criticality::Sheddable).with_principal(Principal::new("ada"));
+        deep.advance(Position { timeline: 1, lsn: 7 });
+        deep.advance(Position { timeline: 1, lsn: 3 });
+        assert_eq!(request.position(), Position { timeline: 1, lsn: 7 });
+
+        let job = request.detached();
+        job.advance(Position { timeline: 1, lsn: 9 });
+        assert_eq!(request.position(), Position { timeline: 1, lsn: 7 });
+    }
+}

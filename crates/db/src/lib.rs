@@ -1,0 +1,1 @@
+//! Postgres and SQLite behind one honest API: statements, rows, transactions, migrations.

@@ -1,0 +1,1 @@
+//! The edge: listener, the standard stack, handlers and extractors, OpenAPI.

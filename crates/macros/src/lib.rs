@@ -1,0 +1,1 @@
+//! What a function cannot do: rows, statements, module APIs, tests.

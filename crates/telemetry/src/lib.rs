@@ -1,0 +1,1 @@
+//! Export of meters, logs and traces: Prometheus text, JSON lines, readable development output.

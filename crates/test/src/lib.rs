@@ -1,0 +1,1 @@
+//! An application under test: several nodes, both engines, a client with and without a socket.

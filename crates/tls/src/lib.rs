@@ -1,0 +1,1 @@
+//! rustls with ring: the only owner of client and server TLS configuration.
