@@ -1,0 +1,313 @@
+//! A Postgres of one's own: a fresh cluster, a free port, the superuser `postgres` without a password.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::Signal;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::timeout;
+
+use crate::binary::{Program, find};
+use crate::error::{Error, Result};
+use crate::port::Port;
+use crate::process::{Process, START};
+use crate::template;
+
+/// How a [`Postgres`] is started.
+///
+/// ```no_run
+/// # async fn example() -> burgeon_services::Result<()> {
+/// use burgeon_services::Postgres;
+///
+/// let durable = Postgres::options().fsync(true).max_connections(20).start().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    fsync: bool,
+    max_connections: u16,
+    password: Option<String>,
+    tls: Option<(PathBuf, PathBuf)>,
+    settings: Vec<(String, String)>,
+}
+
+/// A running Postgres. Dropped, it is stopped and its data removed; the drop blocks for some milliseconds.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Mutex<Process>,
+    command: Vec<OsString>,
+    bin: PathBuf,
+    socket: PathBuf,
+    port: Port,
+    password: Option<String>,
+    databases: AtomicU64,
+}
+
+impl Options {
+    /// Whether a commit waits for the disk. Off by default, because tests measure answers and not disks; on for tests
+    /// that kill the machine. [`Postgres::kill`] loses nothing either way: the kernel keeps what was written.
+    #[must_use]
+    pub fn fsync(mut self, on: bool) -> Self {
+        self.fsync = on;
+        self
+    }
+
+    /// How many connections the server accepts. 200 by default, since tests of one process share a server; at the
+    /// limit Postgres refuses with `53300 too_many_connections`.
+    #[must_use]
+    pub fn max_connections(mut self, connections: u16) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Asks this password of `postgres` on TCP connections (SCRAM). None by default: each log-in would cost
+    /// milliseconds of hashing.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Offers TLS with this certificate chain and key, both PEM; they are copied. Plain connections stay possible.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Any other line of `postgresql.conf`: `setting("wal_level", "logical")`. The latest one wins, over ours too.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Makes a cluster, starts it, and returns when it answers.
+    ///
+    /// # Errors
+    ///
+    /// When Postgres is not installed (says what to install), or did not come up within a minute (shows its log).
+    pub async fn start(self) -> Result<Postgres> {
+        // Resolved, because a link to it elsewhere has no `initdb` beside it.
+        let postgres = find(Program::Postgres)?
+            .canonicalize()
+            .map_err(|error| Error::io("resolving the path of postgres", error))?;
+        let bin = postgres.parent().map(Path::to_owned).unwrap_or_default();
+        let port = Port::free()?;
+        let mut process = Process::new("Postgres", "QUIT")?;
+        template::cluster(&mut process, &bin).await?;
+
+        let socket = process.directory().to_owned();
+        let data = socket.join("data");
+        let mut settings: Vec<(String, String)> = [
+            ("listen_addresses", "127.0.0.1".to_owned()),
+            ("port", port.number().to_string()),
+            ("unix_socket_directories", socket.display().to_string()),
+            ("max_connections", self.max_connections.to_string()),
+            ("fsync", if self.fsync { "on" } else { "off" }.to_owned()),
+            ("full_page_writes", if self.fsync { "on" } else { "off" }.to_owned()),
+            ("timezone", "UTC".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        if let Some((certificate, key)) = &self.tls {
+            for (name, path) in [("ssl_cert_file", certificate), ("ssl_key_file", key)] {
+                let pem = std::fs::read(path)
+                    .map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
+                settings.push((name.to_owned(), process.write(name, pem)?.display().to_string()));
+            }
+            settings.push(("ssl".to_owned(), "on".to_owned()));
+        }
+        settings.extend(self.settings);
+
+        let mut command = vec![postgres.into_os_string(), "-D".into(), data.into_os_string()];
+        for (name, value) in settings {
+            command.extend(["-c".into(), OsString::from(format!("{name}={value}"))]);
+        }
+        let postgres = Postgres {
+            process: Mutex::new(process),
+            command,
+            bin,
+            socket,
+            port,
+            password: self.password,
+            databases: AtomicU64::new(0),
+        };
+        postgres.restart().await?;
+        postgres.ask_for_the_password().await?;
+        Ok(postgres)
+    }
+}
+
+impl Postgres {
+    /// A Postgres as most tests want it: no `fsync`, 200 connections, no password, no TLS.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::start`].
+    pub async fn start() -> Result<Postgres> {
+        Self::options().start().await
+    }
+
+    /// Choices to make before the start.
+    pub fn options() -> Options {
+        Options { fsync: false, max_connections: 200, password: None, tls: None, settings: Vec::new() }
+    }
+
+    /// One server for all tests of this process, started by the first that asks. Give each test a database of its own
+    /// with [`create_database`](Self::create_database); a test that stops or kills its server starts its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::start`]; the next caller tries again.
+    pub async fn shared() -> Result<&'static Postgres> {
+        // A static, which the rest of the house has not: a test process has no other owner that outlives its tests.
+        // It is never dropped; the supervising shell ends the server when the process ends.
+        static SHARED: OnceCell<Postgres> = OnceCell::const_new();
+        SHARED.get_or_try_init(Postgres::start).await
+    }
+
+    /// The database `postgres` as its superuser. Loopback, no TLS asked for.
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// This database as the superuser, whether it exists or not.
+    pub fn url_of(&self, database: &str) -> String {
+        let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
+        format!("postgres://postgres{password}@127.0.0.1:{}/{database}", self.port.number())
+    }
+
+    /// Its port on 127.0.0.1; the same for the life of this value.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// The directory of its Unix socket.
+    pub fn socket_directory(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Creates an empty database and returns its URL.
+    ///
+    /// # Errors
+    ///
+    /// When the server is down or refuses.
+    pub async fn create_database(&self) -> Result<String> {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.psql("postgres", &format!("create database {name}")).await?;
+        Ok(self.url_of(&name))
+    }
+
+    /// Runs SQL through `psql`, outside of any driver under test, and returns its output: a line per row, columns
+    /// separated by `|`. Good for oracles.
+    ///
+    /// # Errors
+    ///
+    /// What `psql` wrote to its standard error; the first failing statement ends the run.
+    pub async fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        let port = self.port.number().to_string();
+        let run = Command::new(self.bin.join("psql"))
+            .args(["--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"])
+            .args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--port", &port, "--dbname", database])
+            .arg("--host")
+            .arg(&self.socket)
+            .args(["--command", sql])
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(START, run)
+            .await
+            .map_err(|_| Error::new(format!("psql gave no answer within {} s to: {sql}", START.as_secs())))?
+            .map_err(|error| Error::io("running psql, which belongs beside postgres", error))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
+        }
+        Err(Error::new(format!("psql refused: {}", String::from_utf8_lossy(&output.stderr).trim())))
+    }
+
+    /// Stops it as an administrator would (SIGINT, "fast shutdown"): clients are disconnected, data is flushed.
+    ///
+    /// # Errors
+    ///
+    /// When it is not running, or did not end within 30 s.
+    pub async fn stop_fast(&self) -> Result<()> {
+        self.process.lock().await.stop(Signal::INT).await
+    }
+
+    /// Kills it and all its backends with SIGKILL, as a power cut would. Crash recovery runs at the next start.
+    ///
+    /// # Errors
+    ///
+    /// When it is not running.
+    pub async fn kill(&self) -> Result<()> {
+        self.process.lock().await.kill().await
+    }
+
+    /// Starts it again on its data and port; one that still runs is stopped fast first.
+    ///
+    /// # Errors
+    ///
+    /// When it did not end within 30 s or did not answer within a minute (shows its log).
+    pub async fn restart(&self) -> Result<()> {
+        let mut process = self.process.lock().await;
+        if process.is_running() {
+            process.stop(Signal::INT).await?;
+        }
+        let command: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
+        let status = self.socket.join("data/postmaster.pid");
+        let address = ("127.0.0.1", self.port.number());
+        let ready = async |pid| says_ready(&status, pid) && TcpStream::connect(address).await.is_ok();
+        process.start(&command, ready).await
+    }
+
+    /// Freezes it with its backends: connections stay open, new ones are accepted by the kernel, nobody answers.
+    ///
+    /// # Errors
+    ///
+    /// When it is not running.
+    pub async fn pause(&self) -> Result<()> {
+        self.process.lock().await.pause()
+    }
+
+    /// Thaws it after [`pause`](Self::pause).
+    ///
+    /// # Errors
+    ///
+    /// When it is not running.
+    pub async fn resume(&self) -> Result<()> {
+        self.process.lock().await.resume()
+    }
+
+    /// The end of its log, for a person who looks for a reason.
+    pub async fn log(&self) -> String {
+        self.process.lock().await.failed("was asked for its log").to_string()
+    }
+
+    async fn ask_for_the_password(&self) -> Result<()> {
+        let Some(password) = &self.password else { return Ok(()) };
+        let quoted = password.replace('\'', "''");
+        self.psql("postgres", &format!("alter role postgres password '{quoted}'")).await?;
+        // The socket stays open to `psql` above.
+        let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        self.process.lock().await.write("data/pg_hba.conf", rules)?;
+        self.psql("postgres", "select pg_reload_conf()").await?;
+        Ok(())
+    }
+}
+
+/// Whether the server has written that it accepts connections: line 8 of `postmaster.pid`, as `pg_ctl --wait` reads it.
+/// The pid in line 1 tells its word from that of a killed predecessor.
+fn says_ready(status: &Path, pid: u32) -> bool {
+    let Ok(status) = std::fs::read_to_string(status) else { return false };
+    let mut lines = status.lines();
+    let is_ours = lines.next().is_some_and(|first| first.trim() == pid.to_string());
+    is_ours && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+}

@@ -1,0 +1,47 @@
+# Stands between a test and its server, because a test that is killed cannot clean up, and its shell can.
+#
+# $1 is the server's directory, $2 the signal that ends the server quickest without loss of kernel resources.
+# Orders come on stdin, one a line, as calls of the functions below; the end of stdin says that the owner is gone.
+# Answers go to stdout, one a line: `prepare` answers with an exit code; `start` with a pid, and later,
+# when the server ended, with its exit code.
+
+directory=$1
+signal=$2
+
+prepare() {
+    "$@" </dev/null >>"$directory/log" 2>&1
+    echo "$?"
+}
+
+start() {
+    rm -f "$directory/started"
+    {
+        "$@" </dev/null >>"$directory/log" 2>&1 &
+        echo "$!" >"$directory/pid"
+        : >"$directory/started"
+        echo "$!"
+        wait "$!"
+        code=$?
+        rm -f "$directory/pid"
+        echo "$code"
+    } &
+    # The next order, or the end of orders, must find the pid written down.
+    until [ -e "$directory/started" ]; do sleep 0.01; done
+}
+
+while read -r order; do
+    eval "$order"
+done
+
+if pid=$(cat "$directory/pid" 2>/dev/null); then
+    kill -s CONT "$pid" 2>/dev/null
+    kill -s "$signal" "$pid" 2>/dev/null
+    turns=0
+    while [ -e "$directory/pid" ] && kill -s 0 "$pid" 2>/dev/null && [ "$turns" -lt 500 ]; do
+        sleep 0.02
+        turns=$((turns + 1))
+    done
+    kill -s KILL "$pid" 2>/dev/null
+fi
+cd /
+rm -rf "$directory"
