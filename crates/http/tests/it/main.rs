@@ -1,0 +1,3 @@
+//! The edge through its public door: routers are called as services.
+
+mod routing;
