@@ -1,1 +1,92 @@
-fn main() {}
+//! The `burgeon` command: makes new applications, and runs an application's own binary where it needs the application.
+//!
+//! What it is not: a build tool. `cargo run` and `cargo test` are how an application is run and tested.
+
+mod name;
+mod new;
+mod project;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "burgeon", version, about = "Makes Burgeon applications and asks them things.", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "Examples:
+  burgeon new bookshop            a new application in ./bookshop
+  burgeon routes                  every route of the application in this directory, with its policy
+  burgeon migrate --status        which migrations have run
+  burgeon config explain          every key, its value and where it came from";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Makes a new application: one module with a table, a page and an API, its test, and a README.
+    New(New),
+    /// Lists the application's routes with their policies. Options after it are the application's.
+    Routes(Own),
+    /// Brings the database up to date, or says with --status what has run.
+    Migrate(Own),
+    /// `config explain`: every key of the configuration, its value and where it came from.
+    Config(Own),
+    /// Lists the application's SQL statements with their places in the source.
+    Statements(Own),
+    /// Prints the application's OpenAPI document.
+    Openapi(Own),
+}
+
+#[derive(Args)]
+struct New {
+    /// The name: lower-case letters, digits, `-` and `_`, beginning with a letter.
+    name: String,
+    /// The directory to make. Default: the name, in the working directory.
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// A checkout of Burgeon to build against, in place of the published crates.
+    #[arg(long, value_name = "DIR")]
+    burgeon_path: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Own {
+    /// The application's package, where the workspace has several.
+    #[arg(short, long, value_name = "NAME")]
+    package: Option<String>,
+    /// What the application is told.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    rest: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(refused) => {
+            eprintln!("burgeon: {refused}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, String> {
+    let own = |verb: &str, own: Own| project::run(verb, own.package.as_deref(), &own.rest);
+    match cli.verb {
+        Verb::New(New { name, path, burgeon_path }) => {
+            let name = name::Name::parse(&name)?;
+            let path = path.unwrap_or_else(|| PathBuf::from(name.package()));
+            new::create(&name, &path, burgeon_path.as_deref())?;
+            println!("Made {} in {}. Next:", name.package(), path.display());
+            println!("  cd {}\n  cargo run     # serves http://127.0.0.1:3000\n  cargo test", path.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Routes(rest) => own("routes", rest),
+        Verb::Migrate(rest) => own("migrate", rest),
+        Verb::Config(rest) => own("config", rest),
+        Verb::Statements(rest) => own("statements", rest),
+        Verb::Openapi(rest) => own("openapi", rest),
+    }
+}

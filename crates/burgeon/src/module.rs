@@ -1,0 +1,96 @@
+//! A module: its routes, its tables, what it offers to other modules, and what it does once at the very first start.
+
+use std::borrow::Cow;
+use std::panic::Location;
+
+use burgeon_db::Migrations;
+use burgeon_http::Routes;
+
+use crate::api::Api;
+use crate::parts::{Need, Parts, Running, StartFn};
+
+/// A part of the application with a name of its own. What it owns, nobody else touches; others call its [`Api`].
+///
+/// A module is made by a function whose arguments are what the module uses; see [`App::module`](crate::App::module).
+pub struct Module {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) after: Vec<Cow<'static, str>>,
+    pub(crate) migrations: Option<Migrations>,
+    pub(crate) offers: Vec<Offer>,
+    pub(crate) routes: Vec<Routes>,
+    pub(crate) first_starts: Vec<FirstStart>,
+}
+
+/// An API that other modules may ask for.
+pub(crate) struct Offer {
+    pub(crate) name: &'static str,
+    /// Puts the handle among the parts, serialised if so asked; says who gave the same type before.
+    pub(crate) give: Box<dyn FnOnce(&mut Parts, &str, bool) -> Option<String> + Send>,
+}
+
+/// Work for the first start of the application on a database.
+pub(crate) struct FirstStart {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) run: Box<dyn FnOnce(burgeon_core::Ctx, &Parts) -> Running + Send>,
+}
+
+impl Module {
+    /// A module of this name: it stands before its tables in the list of migrations, and in messages.
+    #[track_caller]
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            place: Location::caller(),
+            after: Vec::new(),
+            migrations: None,
+            offers: Vec::new(),
+            routes: Vec::new(),
+            first_starts: Vec::new(),
+        }
+    }
+
+    /// Modules whose tables this one's refer to: they are migrated, and fill their tables, before it. A module whose
+    /// API this one takes is before it in any case.
+    #[must_use]
+    pub fn after<N: Into<Cow<'static, str>>>(mut self, modules: impl IntoIterator<Item = N>) -> Self {
+        self.after.extend(modules.into_iter().map(Into::into));
+        self
+    }
+
+    /// The module's tables, as `migrations![..]` lists them.
+    #[must_use]
+    pub fn migrations(mut self, migrations: Migrations) -> Self {
+        self.migrations = Some(migrations);
+        self
+    }
+
+    /// What other modules may call. They take it as an argument of their module function.
+    #[must_use]
+    pub fn provides<A: Api>(mut self, api: A) -> Self {
+        let give = |parts: &mut Parts, module: &str, serialised: bool| {
+            let api = if serialised { api.serialised() } else { api };
+            parts.put(api, format!("module `{module}`"))
+        };
+        self.offers.push(Offer { name: A::NAME, give: Box::new(give) });
+        self
+    }
+
+    /// What the module answers over HTTP. May be called more than once, for routes with different states.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes.push(routes);
+        self
+    }
+
+    /// Work for the first start on an empty database: `async fn(Ctx, Db, ..) -> Result<()>`, for example to fill a
+    /// catalog. It runs once for each database, whatever the number of nodes: one node works while the others wait, and
+    /// when it is done it is written down. If the process dies before that, the work is begun again from the start.
+    #[must_use]
+    pub fn first_start<A, F: StartFn<A>>(mut self, name: impl Into<Cow<'static, str>>, work: F) -> Self {
+        let run = move |ctx, parts: &Parts| work.start(ctx, parts);
+        self.first_starts.push(FirstStart { name: name.into(), needs: F::needs(), run: Box::new(run) });
+        self
+    }
+}

@@ -1,0 +1,3 @@
+//! The roof through its public door.
+
+mod api;
