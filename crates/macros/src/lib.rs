@@ -1,9 +1,37 @@
 //! What a function cannot do: rows, statements, module APIs, tests.
+//!
+//! Expansions are boring on purpose: read one with `cargo expand` and it is what one would have written by hand.
 
 mod api;
+mod row;
+mod scan;
+mod sql;
 mod test;
 
 use proc_macro::TokenStream;
+
+/// Behind `burgeon_db::sql!`, which passes the path of its own crate first.
+#[doc(hidden)]
+#[proc_macro]
+pub fn sql_statement(input: TokenStream) -> TokenStream {
+    finish(sql::expand(input.into()))
+}
+
+/// Reads a struct from a row by column names.
+///
+/// Every field is a column of its name, or of the name in `#[row(rename = "..")]`; its type is a `Column`: a portable
+/// type, an `Option` of one, a newtype.
+#[proc_macro_derive(Row, attributes(row))]
+pub fn derive_row(input: TokenStream) -> TokenStream {
+    finish(row::expand(input.into(), &quote::quote!(::burgeon_db)))
+}
+
+/// [`Row`](derive@Row) for applications that name only `burgeon`, which re-exports it as `Row`.
+#[doc(hidden)]
+#[proc_macro_derive(RoofRow, attributes(row))]
+pub fn derive_roof_row(input: TokenStream) -> TokenStream {
+    finish(row::expand(input.into(), &quote::quote!(::burgeon::db)))
+}
 
 /// Makes a trait of async methods the public API of a module: the trait, and a handle on it.
 ///

@@ -1,0 +1,184 @@
+//! The database: one handle for both engines.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+#[cfg(doc)]
+use burgeon_core::Kind;
+use burgeon_core::{Ctx, Error, Result};
+use burgeon_meter::Meters;
+
+use crate::meters::StatementMeters;
+use crate::on::Session;
+use crate::sqlite::Sqlite;
+use crate::stmt::{Class, Place};
+use crate::tx::{self, Tx};
+use crate::{Config, Engine, Fault, Read, Write, postgres};
+
+/// A database. Cloning shares it.
+///
+/// The shape of the call says where a statement may go: [`read`](Db::read) to any copy that is fresh enough,
+/// [`write`](Db::write) and [`tx`](Db::tx) to the primary. SQL is never parsed for it.
+#[derive(Clone)]
+pub struct Db(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) engine: EngineOf,
+    pub(crate) config: Config,
+    pub(crate) meters: StatementMeters,
+}
+
+/// The two engines, a closed set.
+pub(crate) enum EngineOf {
+    Sqlite(Sqlite),
+    Postgres(postgres::Pool),
+}
+
+impl Db {
+    /// Opens the database: makes the SQLite file or connects to the server.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] when the configuration makes no sense, [`Kind::Internal`] when the file is no database or its
+    /// directory is missing, [`Kind::Unavailable`] when the server cannot be reached.
+    pub async fn open(config: &Config, meters: &Meters) -> Result<Self> {
+        config.validate().map_err(Error::invalid)?;
+        let engine = match config.engine().map_err(Error::invalid)? {
+            Engine::Sqlite => EngineOf::Sqlite(Sqlite::open(config, meters)?),
+            Engine::Postgres => EngineOf::Postgres(postgres::Pool::open(config, meters).await?),
+        };
+        let meters = StatementMeters::new(meters);
+        Ok(Self(Arc::new(Inner { engine, config: config.clone(), meters })))
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match self.0.engine {
+            EngineOf::Sqlite(_) => Engine::Sqlite,
+            EngineOf::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// For statements that change nothing, one at a time.
+    pub fn read<'a>(&'a self, ctx: &'a Ctx) -> Read<'a> {
+        Read { db: self, ctx }
+    }
+
+    /// For a statement that is committed by itself: acknowledged means committed.
+    ///
+    /// On SQLite it shares its commit with whatever else is waiting.
+    pub fn write<'a>(&'a self, ctx: &'a Ctx) -> Write<'a> {
+        Write { db: self, ctx }
+    }
+
+    /// Runs `work` in a transaction: all of it happens, or nothing.
+    ///
+    /// `Ok` from `work` commits. An error, a panic, a dropped future and the deadline roll back. `work` runs once; to
+    /// try again after a serialization failure write the loop with [`retry!`](crate::retry).
+    ///
+    /// A statement that fails spoils the transaction on both engines: what follows in it is refused, and it cannot be
+    /// committed even if `work` swallows the error.
+    ///
+    /// Await nothing foreign in `work` (no HTTP call, no other database): it holds the writer, or a connection, for as
+    /// long as it runs. It is bounded by the request's deadline and by `transaction_timeout`.
+    ///
+    /// ```no_run
+    /// # use burgeon_core::{Ctx, Result};
+    /// # use burgeon_db::{Db, sql};
+    /// # async fn move_stock(db: &Db, ctx: &Ctx, from: i64, to: i64) -> Result<()> {
+    /// db.tx(ctx, async |tx| {
+    ///     sql!("take", "update stock set units = units - 1 where id = $1", from).execute(tx).await?;
+    ///     sql!("give", "update stock set units = units + 1 where id = $1", to).execute(tx).await?;
+    ///     Ok(())
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What `work` returned; [`Fault::Overloaded`] or [`Fault::Busy`] when it could not begin in time;
+    /// [`Fault::Timeout`] when it took too long; [`Fault::OutcomeUnknown`] when the commit was not answered.
+    #[track_caller]
+    pub fn tx<T, F>(&self, ctx: &Ctx, work: F) -> impl Future<Output = Result<T>>
+    where
+        F: AsyncFnOnce(&Tx) -> Result<T>,
+    {
+        tx::run(self, ctx, Class::Write, Location::caller().into(), work)
+    }
+
+    /// Runs `work` on one snapshot, in a transaction that cannot change anything.
+    ///
+    /// # Errors
+    /// As [`tx`](Db::tx).
+    #[track_caller]
+    pub fn tx_read_only<T, F>(&self, ctx: &Ctx, work: F) -> impl Future<Output = Result<T>>
+    where
+        F: AsyncFnOnce(&Tx) -> Result<T>,
+    {
+        tx::run(self, ctx, Class::Read, Location::caller().into(), work)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn health(&self, ctx: &Ctx) -> Result<()> {
+        match &self.0.engine {
+            EngineOf::Sqlite(sqlite) => sqlite.health(ctx).await?,
+            EngineOf::Postgres(pool) => pool.health(ctx).await?,
+        }
+        Ok(())
+    }
+
+    /// Finishes what is queued and closes. What comes later is refused.
+    pub async fn close(&self) {
+        match &self.0.engine {
+            EngineOf::Sqlite(_) => {
+                let db = self.clone();
+                let (done, closed) = tokio::sync::oneshot::channel();
+                let close = move || {
+                    if let EngineOf::Sqlite(sqlite) = &db.0.engine {
+                        sqlite.close();
+                    }
+                    // The caller may have gone; the threads have ended all the same.
+                    let _ = done.send(());
+                };
+                if let Err(error) = std::thread::Builder::new().name("sqlite-close".to_owned()).spawn(close) {
+                    tracing::error!(%error, "no thread to close the database in; it closes with the process");
+                    return;
+                }
+                if closed.await.is_err() {
+                    tracing::error!("closing the database ended in a panic");
+                }
+            }
+            EngineOf::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    pub(crate) async fn begin(
+        &self,
+        ctx: &Ctx,
+        class: Class,
+        place: Place,
+        deadline: burgeon_core::Deadline,
+    ) -> Result<Session, Fault> {
+        if let Some(fault) = self.refuse_nested() {
+            return Err(fault);
+        }
+        Ok(match &self.0.engine {
+            EngineOf::Sqlite(sqlite) => Session::Sqlite(sqlite.begin(ctx, deadline, place, class).await?),
+            EngineOf::Postgres(pool) => Session::Postgres(pool.begin(ctx, deadline, place, class).await?),
+        })
+    }
+
+    /// Inside a transaction's closure everything must go through its `tx`: a second one would wait for the first.
+    pub(crate) fn refuse_nested(&self) -> Option<Fault> {
+        let outer = tx::outer(self)?;
+        Some(Fault::Nested { outer })
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("engine", &self.engine()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! What a query runs on: the database for one statement, or an open transaction.
+
+use burgeon_core::{Ctx, Result};
+
+use crate::db::EngineOf;
+use crate::meters::Timed;
+use crate::query::{Reads, Writes};
+use crate::sqlite::{self, Sqlite};
+use crate::stmt::{Class, Text};
+use crate::{Db, Engine, Fault, Row, Tx, Value, postgres, rows};
+
+/// Runs one statement that changes nothing. Made by [`Db::read`].
+#[derive(Clone, Copy)]
+pub struct Read<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) ctx: &'a Ctx,
+}
+
+/// Runs one statement, committed by itself. Made by [`Db::write`].
+#[derive(Clone, Copy)]
+pub struct Write<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) ctx: &'a Ctx,
+}
+
+/// Where a query of kind `K` may run. Sealed: [`Read`], [`Write`] and [`Tx`].
+#[diagnostic::on_unimplemented(
+    message = "this statement cannot run on `{Self}`",
+    note = "a statement that changes something runs on `&db.write(&ctx)` or in `db.tx(&ctx, async |tx| ..)`, never on `&db.read(&ctx)`"
+)]
+pub trait On<K>: sealed::Sealed + Sync {}
+
+impl On<Reads> for Read<'_> {}
+impl On<Reads> for Write<'_> {}
+impl On<Writes> for Write<'_> {}
+impl On<Reads> for Tx {}
+impl On<Writes> for Tx {}
+
+pub(crate) mod sealed {
+    use super::{Class, Read, Target, Tx, Write};
+
+    pub trait Sealed {
+        fn target(&self) -> Target<'_>;
+    }
+
+    impl Sealed for Read<'_> {
+        fn target(&self) -> Target<'_> {
+            Target::Alone(self.db, self.ctx, Class::Read)
+        }
+    }
+
+    impl Sealed for Write<'_> {
+        fn target(&self) -> Target<'_> {
+            Target::Alone(self.db, self.ctx, Class::Write)
+        }
+    }
+
+    impl Sealed for Tx {
+        fn target(&self) -> Target<'_> {
+            Target::Within(self)
+        }
+    }
+}
+
+/// The closed set behind [`On`].
+pub enum Target<'a> {
+    /// One statement by itself. The class is the handle's: what a writing handle reads, it reads on the primary.
+    Alone(&'a Db, &'a Ctx, Class),
+    /// Within an open transaction.
+    Within(&'a Tx),
+}
+
+/// What a transaction's statements run on.
+pub(crate) enum Session {
+    Sqlite(sqlite::Session),
+    Postgres(postgres::Session),
+}
+
+impl Target<'_> {
+    pub(crate) async fn optional<T: Row>(&self, text: Text, params: Vec<Value>) -> Result<Option<T>> {
+        let call = self.call(&text, &params)?;
+        let result = match self.way() {
+            Ok(Way::Sqlite(sqlite, ctx, class)) => {
+                sqlite.optional(ctx, text.clone(), params, class_of(class, &text)).await
+            }
+            Ok(Way::SqliteTx(session)) => {
+                let text = text.clone();
+                session.run(move |conn| conn.optional(text.sql(Engine::Sqlite), &params)).await
+            }
+            Ok(Way::Postgres(pool, ctx, class)) => {
+                pool.query(ctx, &text, &params, class).await.and_then(|rows| rows::optional(&rows))
+            }
+            Ok(Way::PostgresTx(session)) => {
+                session.query(&text, &params).await.and_then(|rows| rows::optional(&rows))
+            }
+            Err(fault) => Err(fault),
+        };
+        call.end(&text, result, |row| u64::from(row.is_some()))
+    }
+
+    pub(crate) async fn all<T: Row>(&self, text: Text, params: Vec<Value>) -> Result<Vec<T>> {
+        let call = self.call(&text, &params)?;
+        let result = match self.way() {
+            Ok(Way::Sqlite(sqlite, ctx, class)) => {
+                sqlite.all(ctx, text.clone(), params, class_of(class, &text)).await
+            }
+            Ok(Way::SqliteTx(session)) => {
+                let text = text.clone();
+                session.run(move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
+            }
+            Ok(Way::Postgres(pool, ctx, class)) => {
+                pool.query(ctx, &text, &params, class).await.and_then(|rows| rows::all(&rows))
+            }
+            Ok(Way::PostgresTx(session)) => {
+                session.query(&text, &params).await.and_then(|rows| rows::all(&rows))
+            }
+            Err(fault) => Err(fault),
+        };
+        call.end(&text, result, |rows| rows.len() as u64)
+    }
+
+    pub(crate) async fn execute(&self, text: Text, params: Vec<Value>) -> Result<u64> {
+        let call = self.call(&text, &params)?;
+        let result = match self.way() {
+            Ok(Way::Sqlite(sqlite, ctx, _)) => sqlite.execute(ctx, text.clone(), params).await,
+            Ok(Way::SqliteTx(session)) => {
+                let text = text.clone();
+                session.run(move |conn| conn.execute(text.sql(Engine::Sqlite), &params)).await
+            }
+            Ok(Way::Postgres(pool, ctx, _)) => pool.execute(ctx, &text, &params).await,
+            Ok(Way::PostgresTx(session)) => session.execute(&text, &params).await,
+            Err(fault) => Err(fault),
+        };
+        call.end(&text, result, |rows| *rows)
+    }
+
+    /// Where the statement really goes.
+    fn way(&self) -> Result<Way<'_>, Fault> {
+        Ok(match self {
+            Target::Alone(db, ctx, class) => match &db.0.engine {
+                EngineOf::Sqlite(sqlite) => Way::Sqlite(sqlite, ctx, *class),
+                EngineOf::Postgres(pool) => Way::Postgres(pool, ctx, *class),
+            },
+            Target::Within(tx) => match tx.session()? {
+                Session::Sqlite(session) => Way::SqliteTx(session),
+                Session::Postgres(session) => Way::PostgresTx(session),
+            },
+        })
+    }
+
+    /// Begins a statement: refuses what cannot be sent, starts the watch.
+    fn call(&self, text: &Text, params: &[Value]) -> Result<Call<'_>> {
+        let db = match self {
+            Target::Alone(db, ..) => *db,
+            Target::Within(tx) => tx.db(),
+        };
+        let nested = match self {
+            Target::Alone(_, _, Class::Write) => db.refuse_nested(),
+            _ => None,
+        };
+        match refuse(params).or(nested) {
+            Some(fault) => Err(fault.of_statement(text)),
+            None => Ok(Call { timed: db.0.meters.start(text), target: self }),
+        }
+    }
+}
+
+/// The four ways a statement can go.
+enum Way<'a> {
+    Sqlite(&'a Sqlite, &'a Ctx, Class),
+    SqliteTx(&'a sqlite::Session),
+    Postgres(&'a postgres::Pool, &'a Ctx, Class),
+    PostgresTx(&'a postgres::Session),
+}
+
+/// A statement under way.
+struct Call<'a> {
+    timed: Timed<'a>,
+    target: &'a Target<'a>,
+}
+
+impl Call<'_> {
+    /// Counts, and names the statement in the error. In a transaction a failure is the transaction's.
+    fn end<T>(self, text: &Text, result: Result<T, Fault>, rows: impl FnOnce(&T) -> u64) -> Result<T> {
+        self.timed.end(result.as_ref().map(rows));
+        result.map_err(|fault| {
+            if let Target::Within(tx) = self.target {
+                tx.fail(text, &fault);
+            }
+            fault.of_statement(text)
+        })
+    }
+}
+
+/// A reading statement on a writing handle still goes to the readers on SQLite: there is one file.
+fn class_of(handle: Class, text: &Text) -> Class {
+    match text.class() {
+        Class::Read => Class::Read,
+        Class::Write => handle,
+    }
+}
+
+fn refuse(params: &[Value]) -> Option<Fault> {
+    params.iter().find_map(|value| match value {
+        Value::Invalid(why) => Some(Fault::Parameter { why: why.clone() }),
+        Value::List(_, items) => refuse(items),
+        _ => None,
+    })
+}

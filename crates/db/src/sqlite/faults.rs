@@ -1,0 +1,66 @@
+//! SQLite's result codes as faults.
+
+use std::time::Duration;
+
+use rusqlite::{Error, ErrorCode, ffi};
+
+use crate::Fault;
+
+/// The fault behind an error of a statement.
+pub(super) fn of(error: &Error) -> Fault {
+    match error {
+        Error::SqliteFailure(code, message) => coded(*code, message.as_deref().unwrap_or_default()),
+        Error::SqlInputError { error, msg, sql, .. } => {
+            Fault::Statement { why: format!("{msg} ({error}) in: {sql}") }
+        }
+        Error::MultipleStatement => Fault::Statement { why: "several statements in one text".to_owned() },
+        Error::ExecuteReturnedResults => Fault::Statement {
+            why: "it returns rows; use `one`, `optional` or `all` instead of `execute`".to_owned(),
+        },
+        other => Fault::Statement { why: other.to_string() },
+    }
+}
+
+fn coded(code: ffi::Error, message: &str) -> Fault {
+    // "UNIQUE constraint failed: product.name" -> "product.name"
+    let named = || message.split_once(": ").map_or(message, |(_, name)| name).to_owned();
+    match code.extended_code {
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
+            return Fault::UniqueViolation { constraint: named() };
+        }
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
+            return Fault::ForeignKeyViolation { constraint: String::new() };
+        }
+        ffi::SQLITE_CONSTRAINT_NOTNULL => return Fault::NotNullViolation { column: named() },
+        ffi::SQLITE_CONSTRAINT_CHECK => return Fault::CheckViolation { constraint: named() },
+        // A STRICT table refuses a value of another type.
+        ffi::SQLITE_CONSTRAINT_DATATYPE => return Fault::Parameter { why: message.to_owned() },
+        _ => {}
+    }
+    match code.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Fault::Busy { after: Duration::ZERO },
+        ErrorCode::OperationInterrupted => {
+            Fault::Timeout { whose: "the statement".to_owned(), after: Duration::ZERO }
+        }
+        ErrorCode::DiskFull => Fault::Unavailable { why: "the disk is full".to_owned() },
+        ErrorCode::OutOfMemory => Fault::Unavailable { why: "out of memory".to_owned() },
+        ErrorCode::ReadOnly => Fault::Unavailable { why: format!("the file cannot be written: {message}") },
+        ErrorCode::SystemIoFailure => {
+            Fault::Unavailable { why: format!("the disk failed: {message} (code {})", code.extended_code) }
+        }
+        ErrorCode::DatabaseCorrupt => Fault::Unusable {
+            why: format!("the database file is damaged ({message}); restore it from a backup"),
+        },
+        ErrorCode::NotADatabase => Fault::Unusable { why: "the file is not a SQLite database".to_owned() },
+        ErrorCode::CannotOpen => Fault::Unavailable { why: format!("the file cannot be opened: {message}") },
+        ErrorCode::TooBig => {
+            Fault::Parameter { why: "a text or blob is larger than SQLite allows".to_owned() }
+        }
+        _ => Fault::Statement { why: message.to_owned() },
+    }
+}
+
+/// Whether the error says that another connection holds the lock.
+pub(super) fn is_busy(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}

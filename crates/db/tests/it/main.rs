@@ -1,0 +1,4 @@
+//! The database through its public door.
+
+mod house;
+mod statements;
