@@ -7,6 +7,7 @@ use std::sync::Arc;
 use burgeon_core::Kind;
 use burgeon_core::{Ctx, Error, Result};
 use burgeon_meter::Meters;
+use burgeon_runtime::Tasks;
 
 use crate::meters::StatementMeters;
 use crate::on::Session;
@@ -25,12 +26,14 @@ pub struct Db(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) engine: EngineOf,
     pub(crate) config: Config,
+    /// Owns what must outlive its caller: a commit under way.
+    pub(crate) tasks: Tasks,
     pub(crate) meters: StatementMeters,
 }
 
 /// The two engines, a closed set.
 pub(crate) enum EngineOf {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     Postgres(postgres::Pool),
 }
 
@@ -40,14 +43,14 @@ impl Db {
     /// # Errors
     /// [`Kind::Invalid`] when the configuration makes no sense, [`Kind::Internal`] when the file is no database or its
     /// directory is missing, [`Kind::Unavailable`] when the server cannot be reached.
-    pub async fn open(config: &Config, meters: &Meters) -> Result<Self> {
+    pub async fn open(config: &Config, tasks: &Tasks, meters: &Meters) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
         let engine = match config.engine().map_err(Error::invalid)? {
-            Engine::Sqlite => EngineOf::Sqlite(Sqlite::open(config, meters)?),
-            Engine::Postgres => EngineOf::Postgres(postgres::Pool::open(config, meters).await?),
+            Engine::Sqlite => EngineOf::Sqlite(Box::new(Sqlite::open(config, meters)?)),
+            Engine::Postgres => EngineOf::Postgres(postgres::Pool::open(config, tasks, meters).await?),
         };
         let meters = StatementMeters::new(meters);
-        Ok(Self(Arc::new(Inner { engine, config: config.clone(), meters })))
+        Ok(Self(Arc::new(Inner { engine, config: config.clone(), tasks: tasks.clone(), meters })))
     }
 
     /// Which engine it is.

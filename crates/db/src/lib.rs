@@ -16,8 +16,8 @@
 //!     price: Money,
 //! }
 //!
-//! # async fn example(ctx: &Ctx, meters: &burgeon_meter::Meters) -> Result<()> {
-//! let db = Db::open(&Config::at("sqlite:shop.db"), meters).await?;
+//! # async fn example(ctx: &Ctx, tasks: &burgeon_runtime::Tasks, meters: &burgeon_meter::Meters) -> Result<()> {
+//! let db = Db::open(&Config::at("sqlite:shop.db"), tasks, meters).await?;
 //! let found: Option<Product> =
 //!     sql!("find_product", "select id, name, price from product where id = $1", 7_i64).optional(&db.read(ctx)).await?;
 //! # Ok(())

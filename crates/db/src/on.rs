@@ -1,6 +1,6 @@
 //! What a query runs on: the database for one statement, or an open transaction.
 
-use burgeon_core::{Ctx, Result};
+use burgeon_core::{Ctx, Position, Result};
 
 use crate::db::EngineOf;
 use crate::meters::Timed;
@@ -74,6 +74,17 @@ pub enum Target<'a> {
 pub(crate) enum Session {
     Sqlite(sqlite::Session),
     Postgres(postgres::Session),
+}
+
+impl Session {
+    /// Keeps what was done, and answers how far a reader must have come to see it.
+    pub(crate) async fn commit(self) -> Result<Position, Fault> {
+        match self {
+            // One file: every reader sees every commit.
+            Session::Sqlite(session) => session.commit().await.map(|()| Position::START),
+            Session::Postgres(session) => session.commit().await,
+        }
+    }
 }
 
 impl Target<'_> {

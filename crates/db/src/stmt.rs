@@ -48,7 +48,7 @@ pub enum Class {
 
 /// A statement whose text was made at run time, such as a list with filters.
 #[derive(Debug)]
-pub struct Dynamic {
+pub(crate) struct Dynamic {
     /// What meters and messages call it: the name of the shape, from the source.
     pub(crate) name: &'static str,
     /// Where it was made.

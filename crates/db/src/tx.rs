@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Deadline, Error, Position, Result};
+use burgeon_core::{Ctx, Error, Result};
 use tokio::time::timeout_at;
 
 use crate::on::Session;
@@ -92,7 +92,7 @@ where
         Ok::<T, Error>(value)
     });
     let value = timeout_at(deadline.instant().into(), inside).await.map_err(|_| late())??;
-    tx.commit(deadline).await.map_err(|fault| fault.at("transaction", place))?;
+    tx.commit().await.map_err(|fault| fault.at("transaction", place))?;
     Ok(value)
 }
 
@@ -175,34 +175,49 @@ impl Tx {
         }
     }
 
-    async fn commit(self, deadline: Deadline) -> Result<(), Fault> {
-        let Tx { ctx, place, session, state, .. } = self;
+    async fn commit(self) -> Result<(), Fault> {
+        let Tx { db, ctx, place, session, state } = self;
         let State { failed, after, .. } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(why) = failed {
             return Err(Fault::TransactionOver { why });
         }
-        let _ = deadline;
-        let position = match session {
-            Session::Sqlite(session) => session.commit().await.map(|()| Position::START)?,
-            Session::Postgres(session) => session.commit().await?,
+        if after.is_empty() {
+            ctx.advance(session.commit().await?);
+            return Ok(());
+        }
+        // A task of its own: a caller that leaves between the commit and what follows must not cut them apart.
+        let end = async move {
+            ctx.advance(session.commit().await?);
+            for work in after {
+                work.run(place).await;
+            }
+            Ok(())
         };
-        ctx.advance(position);
-        for After { what, work, .. } in after {
-            let by = clock::now() + AFTER_COMMIT;
-            match timeout_at(by.into(), work).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(%what, at = %place, error = %error.detail(), "work after a commit failed");
-                }
-                Err(_) => {
-                    tracing::warn!(%what, at = %place, "work after a commit was ended after {AFTER_COMMIT:?}")
-                }
+        match db.0.tasks.spawn("commit", end).await {
+            Ok(result) => result,
+            Err(error) => {
+                Err(Fault::OutcomeUnknown { why: format!("the commit was cut off: {}", error.detail()) })
             }
         }
-        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl After {
+    /// The commit stands whatever happens here, so a failure has nobody to go to but the log.
+    async fn run(self, place: Place) {
+        let After { what, work, .. } = self;
+        match timeout_at((clock::now() + AFTER_COMMIT).into(), work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%what, at = %place, error = %error.detail(), "work after a commit failed");
+            }
+            Err(_) => {
+                tracing::warn!(%what, at = %place, "work after a commit was ended after {AFTER_COMMIT:?}");
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! error, counting and timing happen outside):
 //!
 //! - `Config: Default + validate()`: this engine's section of the settings.
-//! - `Pool::open(&crate::Config, &Meters).await`; `pool.health(&Ctx).await`; `pool.close().await`.
+//! - `Pool::open(&crate::Config, &Tasks, &Meters).await`; `pool.health(&Ctx).await`; `pool.close().await`.
 //! - `pool.query(&Ctx, &Text, &[Value], Class).await -> Vec<tokio_postgres::Row>`: one statement, committed by itself.
 //!   The class is the handle's: `Read` may go to a replica, `Write` goes to the primary.
 //! - `pool.execute(&Ctx, &Text, &[Value]).await -> u64`: rows touched.
@@ -15,6 +15,7 @@
 
 use burgeon_core::{Ctx, Deadline, Position};
 use burgeon_meter::Meters;
+use burgeon_runtime::Tasks;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
@@ -44,7 +45,7 @@ pub(crate) enum Pool {}
 pub(crate) enum Session {}
 
 impl Pool {
-    pub(crate) async fn open(_: &crate::Config, _: &Meters) -> Result<Self, Fault> {
+    pub(crate) async fn open(_: &crate::Config, _: &Tasks, _: &Meters) -> Result<Self, Fault> {
         Err(Fault::Unavailable { why: "this build speaks SQLite only".to_owned() })
     }
 

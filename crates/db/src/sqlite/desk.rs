@@ -33,9 +33,11 @@ pub(super) struct Desk {
 
 struct State {
     opened: Option<oneshot::Sender<Result<(), Fault>>>,
-    work: Option<Box<dyn FnOnce(&Conn) + Send>>,
+    work: Option<Work>,
     end: End,
 }
+
+type Work = Box<dyn FnOnce(&Conn) + Send>;
 
 enum End {
     Open,

@@ -127,11 +127,6 @@ impl<J> Inbox<J> {
         Found::Work
     }
 
-    /// How many jobs wait.
-    pub(super) fn len(&self) -> usize {
-        self.lock().jobs.len()
-    }
-
     /// Refuses new jobs and wakes the threads, which finish what is left and end.
     pub(super) fn close(&self) {
         self.lock().closed = true;

@@ -161,14 +161,10 @@ impl Sqlite {
         self.readers.read(self.statement_deadline(ctx), self.room_deadline(ctx), read).await.map(drop)
     }
 
-    /// How many jobs wait for the writer and for the readers.
-    pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.writer.waiting(), self.readers.waiting())
-    }
-
     /// Ends the threads. Blocks.
     pub(crate) fn close(&self) {
         // The writer last: its checkpoint can only finish when nobody reads any more.
+        self.aside.stop();
         self.readers.stop();
         self.writer.stop();
     }

@@ -87,10 +87,6 @@ impl Readers {
         }
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.inbox.len()
-    }
-
     /// Finishes what is queued and ends the threads. Blocks.
     pub(super) fn stop(&self) {
         self.inbox.close();

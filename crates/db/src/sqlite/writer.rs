@@ -223,10 +223,6 @@ impl Writer {
         }
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.inbox.len()
-    }
-
     /// Finishes what is queued, brings the log into the file, ends the thread. Blocks.
     pub(super) fn stop(&self) {
         self.inbox.close();

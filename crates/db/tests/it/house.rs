@@ -3,6 +3,7 @@
 use burgeon_core::Ctx;
 use burgeon_db::{Config, Db};
 use burgeon_meter::Meters;
+use burgeon_runtime::Tasks;
 use tempfile::TempDir;
 
 /// A fresh database, removed when dropped.
@@ -10,7 +11,8 @@ pub(crate) struct House {
     pub(crate) db: Db,
     pub(crate) ctx: Ctx,
     pub(crate) meters: Meters,
-    pub(crate) directory: TempDir,
+    /// Kept for its drop.
+    _directory: TempDir,
 }
 
 impl House {
@@ -23,7 +25,7 @@ impl House {
         let mut config = Config::at(format!("sqlite:{}", directory.path().join("test.db").display()));
         change(&mut config);
         let meters = Meters::new();
-        let db = Db::open(&config, &meters).await.unwrap();
-        House { db, ctx: Ctx::background(), meters, directory }
+        let db = Db::open(&config, &Tasks::new(&meters), &meters).await.unwrap();
+        House { db, ctx: Ctx::background(), meters, _directory: directory }
     }
 }

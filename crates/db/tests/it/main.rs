@@ -1,4 +1,5 @@
 //! The database through its public door.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod house;
 mod statements;
