@@ -1,8 +1,8 @@
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use burgeon_services::Postgres;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::wire::{PATIENCE, psql};
 
@@ -53,7 +53,7 @@ async fn a_paused_server_answers_after_it_was_resumed_and_not_before() {
     let url = postgres.url();
     assert_eq!(psql(&url, "select 1").await.unwrap(), "1");
     postgres.pause().await.unwrap();
-    let asked = tokio::time::timeout(Duration::from_millis(500), postgres.psql("postgres", "select 2")).await;
+    let asked = timeout(Duration::from_millis(500), postgres.psql("postgres", "select 2")).await;
     assert!(asked.is_err(), "a paused server answered");
     postgres.resume().await.unwrap();
     assert_eq!(psql(&url, "select 3").await.unwrap(), "3");
