@@ -53,8 +53,9 @@ enum Direction {
 impl Line {
     fn lets_through(&self, direction: Direction) -> bool {
         match direction {
-            Direction::Request => self.requests,
-            Direction::Reply => self.replies,
+            Direction::Request => self.requests && !self.cut,
+            // What was held must not slip out between the cut and its reset.
+            Direction::Reply => self.replies && !self.cut,
         }
     }
 }
@@ -147,8 +148,9 @@ async fn connection(mut client: TcpStream, target: SocketAddr, mut line: watch::
     let requests = pump(client_reads, server_writes, line.clone(), Direction::Request);
     let replies = pump(server_reads, client_writes, line.clone(), Direction::Reply);
     let both_ended_well = tokio::select! {
-        ends = async { tokio::try_join!(requests, replies) } => ends.is_ok(),
+        biased;
         _ = line.wait_for(|line| line.cut) => false,
+        ends = async { tokio::try_join!(requests, replies) } => ends.is_ok(),
     };
     if !both_ended_well {
         reset(&client);
