@@ -11,6 +11,7 @@
 
 mod accept;
 mod body;
+mod config;
 mod cookies;
 mod csrf;
 mod door;
@@ -26,12 +27,15 @@ mod reply;
 mod route;
 mod router;
 mod schema;
+mod server;
+mod stack;
 mod text;
 
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use schemars::{self, JsonSchema};
 
 pub use body::{Body, BoxError, Request, Response};
+pub use config::{Config, Cors, Tls};
 pub use cookies::{Cookie, Cookies, Flash, Level, Message, SameSite, Session};
 pub use csrf::{CSRF_FIELD, Csrf};
 pub use door::{Asked, Door, RequestId};
@@ -47,3 +51,4 @@ pub use problem::{PROBLEM_JSON, Problem, status_error, status_of};
 pub use reply::{Created, Html, NoContent, Redirect, Reply};
 pub use route::{Route, RouteInfo, RouteList, Routes, delete, get, patch, post, put, route};
 pub use router::{Mounts, Resolved, Router};
+pub use server::{Arriving, Connection, Server};

@@ -1,3 +1,8 @@
-//! The edge through its public door: routers are called as services.
+//! The edge through its public door: routers are called as services, the server is met through sockets.
+
+mod serving;
 
 mod routing;
+mod server_drain;
+mod server_limits;
+mod server_protocols;

@@ -1,0 +1,130 @@
+//! The server: sockets, connections, their timers, and the end of them all.
+//!
+//! What this is: everything between the kernel and the standard stack. Each core has its own listener, its own
+//! current-thread runtime and its own connections; nothing moves between cores. What it is not: routing, policy, or
+//! anything that knows what a request means.
+//!
+//! # Invariants
+//! - No wait is without a bound: TLS, protocol, head, rest between requests, body, response. See [`Config`].
+//! - A second instance on the port is refused, though the cores share it.
+//! - Once draining began: no accepted request fails, no connection in the queue is reset, every HTTP/1 response says
+//!   `Connection: close`, every HTTP/2 connection gets GOAWAY, and the grace timer closes what is left.
+//! - A connection whose request body was not read to its end is closed, never used again.
+//! - When the client leaves, its requests are dropped with the connection; what shall go on is handed to
+//!   [`Connection::finish_without`] by the stack.
+//!
+//! # When it breaks
+//! Out of file descriptors, accepting pauses for a moment and goes on. A connection that panics ends alone.
+
+mod accept;
+mod arriving;
+mod connection;
+mod detect;
+mod drain;
+mod leaving;
+mod listen;
+mod progress;
+mod shelter;
+mod streams;
+mod timer;
+mod wire;
+
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+use burgeon_core::{Error, Result};
+use burgeon_runtime::{Cores, Tasks};
+
+use self::accept::All;
+pub use self::arriving::Arriving;
+pub use self::connection::Connection;
+use self::drain::Drain;
+use crate::{BoxError, Config};
+
+/// Sockets that listen; [`serve`](Self::serve) answers on them.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    config: Config,
+}
+
+impl Server {
+    /// Opens the sockets. Clients may connect from here on, and wait in the kernel's queue.
+    ///
+    /// # Errors
+    /// When the configuration is not valid, the port is taken or not allowed, or the certificate cannot be read. Each
+    /// says what to do.
+    pub fn bind(config: &Config) -> Result<Self> {
+        config.validate().map_err(Error::invalid)?;
+        let tls = match config.tls.is_on() {
+            true => return Err(Error::invalid("TLS is not served yet")),
+            false => None,
+        };
+        let listeners = listen::bind(config.listen(), workers(config)).map_err(|error| {
+            Error::unavailable(listen::explain(config.listen(), &error)).with_source(error)
+        })?;
+        let address = listeners[0].local_addr().map_err(Error::internal)?;
+        Ok(Self { listeners, address, tls, config: config.clone() })
+    }
+
+    /// Where it listens; with port 0 configured, the port it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers every request with `handler`, on one thread per core, until `drain` resolves with the moment by which all
+    /// must have ended. Returns when it has. `drain` is first polled when every core accepts connections.
+    ///
+    /// # Errors
+    /// When a core cannot be started.
+    pub async fn serve<H, F, B>(
+        self,
+        handler: H,
+        tasks: &Tasks,
+        drain: impl Future<Output = Instant>,
+    ) -> Result<()>
+    where
+        H: Fn(Request<Arriving>, &Connection) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let cap = listen::connection_cap(self.config.connections);
+        let all = Arc::new(All { places: Arc::new(Semaphore::new(cap)), drain: Arc::new(Drain::default()) });
+        let cores = Cores::start("http", self.listeners.len(), tasks).await?;
+        let mut accepting = Vec::with_capacity(self.listeners.len());
+        for (core, listener) in self.listeners.into_iter().enumerate() {
+            let (tls, config) = (self.tls.clone(), self.config.clone());
+            let (handler, all) = (handler.clone(), all.clone());
+            accepting
+                .push(cores.run_on(core, move |core| accept::run(core, listener, tls, config, handler, all)));
+        }
+        let mut accepting = pin!(try_join_all(accepting));
+        let grace = tokio::select! {
+            grace = drain => grace,
+            // Nobody told them to stop, so one of them has died.
+            died = &mut accepting => return died.map(drop),
+        };
+        all.drain.begin();
+        accepting.await?;
+        if let Err(cut) = cores.stop(grace.saturating_duration_since(Instant::now())).await {
+            // Clients that hang, or handlers that do: nothing that a failing exit would mend.
+            tracing::warn!(%cut, "connections did not end within the drain deadline");
+        }
+        Ok(())
+    }
+}
+
+fn workers(config: &Config) -> usize {
+    if config.workers == 0 { Cores::available() } else { config.workers }
+}

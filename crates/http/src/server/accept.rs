@@ -1,0 +1,121 @@
+//! One core: accepts connections, owns them, and sees all of them end.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+use burgeon_runtime::Core;
+
+use super::arriving::Arriving;
+use super::connection::{self, Connection, Protocols, Serving};
+use super::drain::Drain;
+use super::listen;
+use super::shelter::Shelter;
+use crate::{BoxError, Config};
+
+/// How long clients whose handshake is under way may take to finish it once draining began.
+const HANDSHAKES: Duration = Duration::from_millis(100);
+
+/// What the cores share.
+pub(super) struct All {
+    /// One place per connection.
+    pub(super) places: Arc<Semaphore>,
+    /// Raised when the server drains.
+    pub(super) drain: Arc<Drain>,
+}
+
+/// Accepts until draining began and nobody waits in the queue. The connections are tasks of the core, which awaits them.
+pub(super) async fn run<H, F, B>(
+    core: Core,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    config: Config,
+    handler: H,
+    all: Arc<All>,
+) where
+    H: Fn(Request<Arriving>, &Connection) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "a core cannot listen"),
+    };
+    let serving = Arc::new(Serving {
+        handler,
+        drain: all.drain.clone(),
+        shelter: Shelter::open(&core),
+        tls,
+        protocols: Protocols::new(&config),
+    });
+    let take_in = |(socket, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
+        core.spawn(connection::serve(socket, peer, place, serving.clone()));
+    };
+
+    while let Some((accepted, place)) = next(&listener, &all).await {
+        match accepted {
+            Ok(accepted) => take_in(accepted, place),
+            Err(error) => pause(&error).await,
+        }
+    }
+
+    // Closing a listener resets whoever waits in its queue. So first nobody new gets in, then whoever is about to
+    // finish a handshake may do so, then the queue is emptied and closed in the same breath.
+    listen::close_entrance(&listener);
+    let handshakes = Instant::now() + HANDSHAKES;
+    while let Ok(Ok(accepted)) = tokio::time::timeout_at(handshakes, listener.accept()).await {
+        take_in(accepted, place_or_extra(&all.places));
+    }
+    while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+        take_in(accepted, place_or_extra(&all.places));
+    }
+}
+
+/// The next connection and its place; none once draining began. At the cap it waits for a place before it accepts.
+async fn next(
+    listener: &tokio::net::TcpListener,
+    all: &All,
+) -> Option<(io::Result<(TcpStream, SocketAddr)>, OwnedSemaphorePermit)> {
+    let drained = all.drain.begun();
+    if all.drain.has_begun() {
+        return None;
+    }
+    tokio::select! {
+        biased;
+        () = drained => None,
+        accepted = async {
+            let place = all.places.clone().acquire_owned().await.ok()?;
+            Some((listener.accept().await, place))
+        } => accepted,
+    }
+}
+
+/// A place, if need be beyond the cap: at the end better a few too many than a client refused.
+fn place_or_extra(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return place;
+        }
+        places.add_permits(1);
+    }
+}
+
+/// What went wrong with one connection is its own matter; out of files, the others need a moment to end.
+async fn pause(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+        tracing::error!(%error, "cannot accept connections; trying again in 100 ms");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

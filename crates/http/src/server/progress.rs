@@ -1,0 +1,108 @@
+//! What one connection is doing, as its timers see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// Shared by the socket, the exchanges and the timer of one connection. One task touches them at a time; they are
+/// atomics because a connection is `Send`, and relaxed because nothing is ordered by them.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    in_flight: AtomicU32,
+    begun: AtomicU32,
+    arriving: AtomicBool,
+    stalled: AtomicBool,
+    written: AtomicU32,
+    many: bool,
+}
+
+/// What a connection waits for. Two equal values mean that nothing moved in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// The next request; so many have been.
+    Idle(u32),
+    /// The rest of a head that has begun to arrive.
+    Head(u32),
+    /// Our own work: the handler's deadline bounds it, and its body has timers of its own.
+    Serving,
+    /// The client, which takes nothing of what is written.
+    Writing(u32),
+}
+
+/// A request under way, until its response's last byte is handed to the connection. Says so when dropped.
+#[derive(Debug)]
+pub(super) struct Exchange(Arc<Progress>);
+
+impl Progress {
+    /// Of a connection that carries many requests at once. Its bytes need not belong to a request, so they do not
+    /// begin a head.
+    pub(super) fn of_many() -> Self {
+        Self { many: true, ..Self::default() }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.begun.fetch_add(1, Relaxed);
+        self.arriving.store(false, Relaxed);
+        Exchange(self.clone())
+    }
+
+    /// Bytes came in.
+    pub(super) fn arrived(&self) {
+        self.arriving.store(!self.many, Relaxed);
+    }
+
+    /// Bytes went out.
+    pub(super) fn wrote(&self) {
+        self.written.fetch_add(1, Relaxed);
+        self.stalled.store(false, Relaxed);
+    }
+
+    /// The kernel takes no more bytes: the client does not read.
+    pub(super) fn stall(&self) {
+        self.stalled.store(true, Relaxed);
+    }
+
+    /// What is awaited now.
+    pub(super) fn activity(&self) -> Activity {
+        if self.stalled.load(Relaxed) {
+            Activity::Writing(self.written.load(Relaxed))
+        } else if self.in_flight.load(Relaxed) > 0 {
+            Activity::Serving
+        } else if self.arriving.load(Relaxed) {
+            Activity::Head(self.begun.load(Relaxed))
+        } else {
+            Activity::Idle(self.begun.load(Relaxed))
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+        // What came in during the exchange was its body.
+        self.0.arriving.store(false, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_waits_for_one_thing_at_a_time() {
+        let progress = Arc::new(Progress::default());
+        assert_eq!(progress.activity(), Activity::Idle(0));
+        progress.arrived();
+        assert_eq!(progress.activity(), Activity::Head(0));
+        let exchange = progress.begin();
+        assert_eq!(progress.activity(), Activity::Serving);
+        progress.arrived();
+        progress.stall();
+        assert_eq!(progress.activity(), Activity::Writing(0));
+        progress.wrote();
+        assert_eq!(progress.activity(), Activity::Serving);
+        drop(exchange);
+        assert_eq!(progress.activity(), Activity::Idle(1), "the bytes of its body are not a new head");
+    }
+}
