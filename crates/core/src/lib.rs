@@ -20,6 +20,8 @@ mod id;
 mod money;
 mod position;
 mod principal;
+#[cfg(feature = "schemars")]
+mod schema;
 mod secret;
 mod trace;
 pub mod units;

@@ -10,6 +10,7 @@
 //! - No type of axum is in this crate's interface but behind [`Axum`].
 
 mod accept;
+mod assets;
 mod body;
 mod config;
 mod cookies;
@@ -17,6 +18,7 @@ mod csrf;
 mod door;
 mod extract;
 mod handler;
+mod health;
 mod interop;
 mod keys;
 pub mod openapi;
@@ -34,6 +36,7 @@ mod text;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use schemars::{self, JsonSchema};
 
+pub use assets::Assets;
 pub use body::{Body, BoxError, Request, Response};
 pub use config::{Config, Cors, Tls};
 pub use cookies::{Cookie, Cookies, Flash, Level, Message, SameSite, Session};
@@ -44,6 +47,7 @@ pub use extract::{
     Submitted, Valid, ViaBody, ViaHead,
 };
 pub use handler::{Arguments, Handler};
+pub use health::{probes, probes_with_reasons};
 pub use interop::{Axum, ViaAxum};
 pub use keys::Keys;
 pub use policy::{Policy, RouteService};

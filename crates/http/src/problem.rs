@@ -44,22 +44,10 @@ pub struct Problem {
     pub instance: Option<String>,
     /// The fields that were refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Refused>")]
     pub errors: Vec<Field>,
     /// In how many seconds another try makes sense.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-}
-
-/// The description of a [`Field`] for the API document.
-#[derive(JsonSchema)]
-#[schemars(rename = "RefusedField")]
-#[expect(dead_code, reason = "only its description is used")]
-struct Refused {
-    /// Path of the field as the client sent it.
-    field: String,
-    /// Why it was refused, for people.
-    message: String,
 }
 
 impl Problem {

@@ -2,6 +2,11 @@
 
 mod serving;
 
+mod assets;
+mod client;
+mod forms;
+mod health;
+mod openapi;
 mod routing;
 mod server_drain;
 mod server_limits;
