@@ -12,3 +12,4 @@ mod routing;
 mod server_drain;
 mod server_limits;
 mod server_protocols;
+mod stack_requests;
