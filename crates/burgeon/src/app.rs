@@ -4,14 +4,14 @@ use std::panic::Location;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use burgeon_http::{Asked, Problem};
 use burgeon_core::Result;
+use burgeon_http::{Asked, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::{Configuration, Section};
 use crate::parts::{ModuleFn, Need, Parts};
-use crate::{Command, Environment, Module, Node, StartError, compose, verbs};
+use crate::{Command, Environment, Module, Node, StartError, node, verbs};
 
 /// An application: what it is made of, in the order in which it is put together.
 ///
@@ -51,8 +51,11 @@ pub(crate) type ErrorPage = dyn Fn(&Problem, &Asked) -> String + Send + Sync;
 pub(crate) struct OwnSection {
     pub(crate) section: Section,
     pub(crate) place: &'static Location<'static>,
-    pub(crate) give: fn(&Configuration, &str, &mut Parts) -> Option<String>,
+    pub(crate) give: Give,
 }
+
+/// Puts a section's value among the parts; says who gave the same type before.
+pub(crate) type Give = fn(&Configuration, &str, &mut Parts) -> Option<String>;
 
 /// A module function that has not been called yet.
 pub(crate) struct Declared {
@@ -60,8 +63,10 @@ pub(crate) struct Declared {
     pub(crate) function: &'static str,
     pub(crate) place: &'static Location<'static>,
     pub(crate) needs: Vec<Need>,
-    pub(crate) build: Box<dyn FnOnce(&Parts) -> Result<Module> + Send>,
+    pub(crate) build: Box<Build>,
 }
+
+pub(crate) type Build = dyn FnOnce(&Parts) -> Result<Module> + Send;
 
 impl App {
     /// An application of this name: in `--help`, in logs, and as the name of its SQLite file, should nothing else be
@@ -184,6 +189,6 @@ impl App {
     /// # Errors
     /// What stood in the way, in words; nothing is left running.
     pub async fn start(self, environment: &Environment) -> Result<Node, StartError> {
-        compose::start(self, environment).await
+        node::start(self, environment).await
     }
 }

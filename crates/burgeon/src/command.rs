@@ -1,6 +1,5 @@
 //! The application's own commands: what its binary does beside serving.
 
-use std::borrow::Cow;
 use std::panic::Location;
 
 use burgeon_core::Ctx;
@@ -28,7 +27,7 @@ use crate::parts::{CommandFn, Need, Parts, Running};
 /// }
 /// ```
 pub struct Command {
-    pub(crate) name: Cow<'static, str>,
+    pub(crate) name: &'static str,
     pub(crate) place: &'static Location<'static>,
     pub(crate) clap: clap::Command,
     pub(crate) needs: Vec<Need>,
@@ -42,13 +41,12 @@ type RunFn = dyn FnOnce(&clap::ArgMatches, Ctx, &Parts) -> Result<Running, clap:
 /// `Args` derives `clap::Args`, or is `()`. Before the command runs the database is opened and migrated, and the modules
 /// are built, so it may ask for whatever a module may, the modules' APIs included.
 #[track_caller]
-pub fn command<Args, A, F>(name: impl Into<Cow<'static, str>>, about: &'static str, function: F) -> Command
+pub fn command<Args, A, F>(name: &'static str, about: &'static str, function: F) -> Command
 where
     Args: clap::Args + Send + 'static,
     F: CommandFn<Args, A>,
 {
-    let name = name.into();
-    let clap = Args::augment_args(clap::Command::new(name.to_string()).about(about));
+    let clap = Args::augment_args(clap::Command::new(name).about(about));
     let run = move |matches: &clap::ArgMatches, ctx: Ctx, parts: &Parts| {
         Ok(function.run(Args::from_arg_matches(matches)?, ctx, parts))
     };

@@ -1,34 +1,33 @@
-//! What the process was given: its variables and the directory it runs in, read once and handed on as a value.
+//! What the process was given: its variables, its arguments and the directory it runs in, read once and handed on as a
+//! value.
 //!
-//! This is the only file that reads the process's environment. Everything else takes an [`Environment`], so two
+//! This is the only file that reads the process's surroundings. Everything else takes an [`Environment`], so two
 //! applications with different surroundings live in one process, and a test needs no global.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Variables and working directory of one application.
+/// Variables, arguments and working directory of one application.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    arguments: Vec<OsString>,
     directory: PathBuf,
 }
 
 impl Environment {
     /// That of this process. Variables that are not UTF-8 are left out: no key or value of ours can be among them.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the process's environment"
-    )]
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { variables, directory: PathBuf::new() }
+        Self { variables, arguments: std::env::args_os().collect(), directory: PathBuf::new() }
     }
 
     /// No variables at all, in this directory.
     pub fn empty(directory: impl Into<PathBuf>) -> Self {
-        Self { variables: BTreeMap::new(), directory: directory.into() }
+        Self { directory: directory.into(), ..Self::default() }
     }
 
     /// The same with one more variable.
@@ -46,6 +45,11 @@ impl Environment {
     /// Every variable, by name.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The command line, the program's own name first.
+    pub fn arguments(&self) -> &[OsString] {
+        &self.arguments
     }
 
     /// Where a relative path leads.

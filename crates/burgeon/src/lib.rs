@@ -1,12 +1,66 @@
 //! One modular application: alone one binary, by configuration many nodes.
-pub mod config;
-mod environment;
 
-pub use environment::Environment;
+extern crate self as burgeon;
 
+pub mod admin;
 pub mod api;
+mod app;
+mod command;
+mod compose;
+pub mod config;
+mod database;
+mod edge;
+mod environment;
+mod first_start;
+mod module;
+mod modules;
+mod node;
+mod order;
+mod parts;
+pub mod prelude;
+mod progress;
+mod services;
+mod settings;
+mod start_error;
+mod verbs;
+
 pub use burgeon_core::{
-    Criticality, Ctx, Deadline, Error, Field, Kind, Money, OrNotFound, Position, Principal, Result, Secret,
-    Tenant, Trace,
+    Cancel, Criticality, Ctx, Deadline, Error, Field, Kind, Money, OrNotFound, Position, Principal, Result,
+    Secret, Tenant, Trace, units,
 };
 pub use burgeon_macros::api;
+pub use burgeon_meter::Meters;
+pub use burgeon_runtime::{Health, Tasks};
+pub use {
+    burgeon_core as core, burgeon_db as db, burgeon_http as http, burgeon_meter as meter,
+    burgeon_runtime as runtime, clap,
+};
+
+pub use app::App;
+pub use command::{Command, command};
+pub use edge::Edge;
+pub use environment::Environment;
+pub use module::Module;
+pub use node::Node;
+pub use parts::{CommandFn, ModuleFn, Running, StartFn};
+pub use progress::Progress;
+pub use settings::Config;
+pub use start_error::StartError;
+
+/// Declares typed ids over `i64` or `Uuid` that the database, JSON, paths and the API document understand.
+///
+/// ```
+/// burgeon::id! {
+///     /// Names a product.
+///     pub struct ProductId(i64);
+/// }
+/// assert_eq!(ProductId(7).to_string(), "7");
+/// ```
+#[macro_export]
+macro_rules! id {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident($of:ty);)+) => {
+        $crate::core::id! { $($(#[$meta])* $vis struct $name($of);)+ }
+        $crate::db::newtype!($($name($of)),+);
+        $crate::http::newtype!($($name($of)),+);
+    };
+}

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::panic::Location;
 
-use burgeon_db::Migrations;
-use burgeon_http::Routes;
+use burgeon_core::Ctx;
+use burgeon_http::RouteList;
 
 use crate::api::Api;
 use crate::parts::{Need, Parts, Running, StartFn};
@@ -16,9 +16,8 @@ pub struct Module {
     pub(crate) name: Cow<'static, str>,
     pub(crate) place: &'static Location<'static>,
     pub(crate) after: Vec<Cow<'static, str>>,
-    pub(crate) migrations: Option<Migrations>,
     pub(crate) offers: Vec<Offer>,
-    pub(crate) routes: Vec<Routes>,
+    pub(crate) routes: Vec<RouteList>,
     pub(crate) first_starts: Vec<FirstStart>,
 }
 
@@ -26,15 +25,19 @@ pub struct Module {
 pub(crate) struct Offer {
     pub(crate) name: &'static str,
     /// Puts the handle among the parts, serialised if so asked; says who gave the same type before.
-    pub(crate) give: Box<dyn FnOnce(&mut Parts, &str, bool) -> Option<String> + Send>,
+    pub(crate) give: Box<Give>,
 }
+
+type Give = dyn FnOnce(&mut Parts, &str, bool) -> Option<String> + Send;
 
 /// Work for the first start of the application on a database.
 pub(crate) struct FirstStart {
     pub(crate) name: Cow<'static, str>,
     pub(crate) needs: Vec<Need>,
-    pub(crate) run: Box<dyn FnOnce(burgeon_core::Ctx, &Parts) -> Running + Send>,
+    pub(crate) run: Box<Run>,
 }
+
+type Run = dyn FnOnce(Ctx, &Parts) -> Running + Send;
 
 impl Module {
     /// A module of this name: it stands before its tables in the list of migrations, and in messages.
@@ -44,7 +47,6 @@ impl Module {
             name: name.into(),
             place: Location::caller(),
             after: Vec::new(),
-            migrations: None,
             offers: Vec::new(),
             routes: Vec::new(),
             first_starts: Vec::new(),
@@ -59,19 +61,12 @@ impl Module {
         self
     }
 
-    /// The module's tables, as `migrations![..]` lists them.
-    #[must_use]
-    pub fn migrations(mut self, migrations: Migrations) -> Self {
-        self.migrations = Some(migrations);
-        self
-    }
-
     /// What other modules may call. They take it as an argument of their module function.
     #[must_use]
     pub fn provides<A: Api>(mut self, api: A) -> Self {
         let give = |parts: &mut Parts, module: &str, serialised: bool| {
             let api = if serialised { api.serialised() } else { api };
-            parts.put(api, format!("module `{module}`"))
+            parts.put(api, giver(module))
         };
         self.offers.push(Offer { name: A::NAME, give: Box::new(give) });
         self
@@ -79,8 +74,8 @@ impl Module {
 
     /// What the module answers over HTTP. May be called more than once, for routes with different states.
     #[must_use]
-    pub fn routes(mut self, routes: Routes) -> Self {
-        self.routes.push(routes);
+    pub fn routes(mut self, routes: impl Into<RouteList>) -> Self {
+        self.routes.push(routes.into());
         self
     }
 
@@ -93,4 +88,9 @@ impl Module {
         self.first_starts.push(FirstStart { name: name.into(), needs: F::needs(), run: Box::new(run) });
         self
     }
+}
+
+/// How a module is named as the giver of a part.
+pub(crate) fn giver(module: &str) -> String {
+    format!("module `{module}`")
 }

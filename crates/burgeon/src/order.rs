@@ -30,7 +30,8 @@ pub(crate) fn order(nodes: &[Node]) -> Result<Vec<usize>, String> {
     }
     let mut order = Vec::with_capacity(nodes.len());
     while order.len() < nodes.len() {
-        let ready = |node: &Node| node.after.iter().all(|name| position(name).is_some_and(|at| order.contains(&at)));
+        let ready =
+            |node: &Node| node.after.iter().all(|name| position(name).is_some_and(|at| order.contains(&at)));
         match (0..nodes.len()).find(|index| !order.contains(index) && ready(&nodes[*index])) {
             Some(next) => order.push(next),
             None => return Err(format!("modules come after each other: {}", cycle(nodes, &order))),
@@ -41,7 +42,8 @@ pub(crate) fn order(nodes: &[Node]) -> Result<Vec<usize>, String> {
 
 /// Walks from one unplaced module to one it waits for, until one comes up again.
 fn cycle(nodes: &[Node], placed: &[usize]) -> String {
-    let unplaced = |name: &String| (0..nodes.len()).find(|at| !placed.contains(at) && nodes[*at].name == *name);
+    let unplaced =
+        |name: &String| (0..nodes.len()).find(|at| !placed.contains(at) && nodes[*at].name == *name);
     let mut path: Vec<usize> = Vec::new();
     let mut next = (0..nodes.len()).find(|at| !placed.contains(at));
     while let Some(at) = next {

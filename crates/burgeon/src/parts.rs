@@ -57,7 +57,10 @@ impl Parts {
         needs.iter().filter(|need| !self.has(need)).copied().collect()
     }
 
-    #[expect(clippy::panic, reason = "every function's needs are compared with the parts before it is called")]
+    #[expect(
+        clippy::panic,
+        reason = "every function's needs are compared with the parts before it is called"
+    )]
     fn get<T: Clone + 'static>(&self) -> T {
         match self.0.get(&TypeId::of::<T>()).and_then(|part| part.value.downcast_ref::<T>()) {
             Some(value) => value.clone(),

@@ -80,7 +80,8 @@ impl From<Problems> for StartError {
         let text = problems.to_string();
         let mut lines = text.lines().map(|line| line.trim_start().to_owned());
         let what = lines.next().unwrap_or_default();
-        let more = lines.chain(["`config explain` shows every key, once these are mended".to_owned()]).collect();
+        let more =
+            lines.chain(["`config explain` shows every key, once these are mended".to_owned()]).collect();
         Self { what, more, exit_code: 2, source: None }
     }
 }

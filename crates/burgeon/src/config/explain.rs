@@ -76,11 +76,11 @@ fn shown(value: &serde_json::Value, raw: Option<&str>) -> String {
 
 /// A database's URL without its password: which database it is should be seen. Other secrets stay hidden whole,
 /// for in the URL of a webhook the path is the secret. Parameters go, since they may carry a password as well.
-fn database_url(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    if !matches!(scheme, "sqlite" | "postgres" | "postgresql") {
-        return None;
+pub(crate) fn database_url(text: &str) -> Option<String> {
+    if text.starts_with("sqlite:") {
+        return Some(text.to_owned());
     }
+    let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| scheme.starts_with("postgres"))?;
     let rest = rest.split('?').next().unwrap_or_default();
     Some(match rest.rsplit_once('@') {
         None => format!("{scheme}://{rest}"),

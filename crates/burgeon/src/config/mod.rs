@@ -35,7 +35,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use explain::Entry;
-pub(crate) use explain::{columns, json, table};
+pub(crate) use explain::{columns, database_url, json, table};
 pub(crate) use problem::did_you_mean;
 pub use problem::{Problem, Problems};
 pub use tree::Origin;

@@ -86,7 +86,7 @@ fn credentials(tree: &mut Node, directory: &Path, known: &Known<'_>, problems: &
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(key) = name.to_str().map(|name| name.to_lowercase().replace("__", ".")) else { continue };
-        if !key.split_once('.').is_some_and(|(section, _)| known.section(section).is_some()) {
+        if key.split_once('.').is_none_or(|(section, _)| known.section(section).is_none()) {
             continue;
         }
         match contents(&entry.path()) {

@@ -105,7 +105,7 @@ impl Case {
             &Source {
                 environment: &self.environment,
                 file: None,
-                defaults: &[("database.url", "sqlite://shop.db".to_owned())],
+                defaults: &[("database.url", "sqlite:shop.db".to_owned())],
                 renamed: &[("database.pool_size".to_owned(), "database.connections".to_owned())],
             },
         )
@@ -131,7 +131,7 @@ impl Case {
 #[test]
 fn each_layer_covers_the_one_before_and_says_so() {
     let case = Case::new("");
-    assert_eq!(case.store().url.expose(), "sqlite://shop.db");
+    assert_eq!(case.store().url.expose(), "sqlite:shop.db");
     assert_eq!(case.entry("database.url").origin, Origin::Default);
 
     let case = Case::new("[database]\nurl = \"postgres://file/a\"");
@@ -357,7 +357,7 @@ fn an_explanation_has_every_key_and_no_secret() {
     ] {
         assert!(text.contains(key), "{key}\n{text}");
     }
-    assert!(text.contains("postgres://app:***@db/shop  burgeon.toml:2  sqlite://shop.db"), "{text}");
+    assert!(text.contains("postgres://app:***@db/shop  burgeon.toml:2  sqlite:shop.db"), "{text}");
     assert!(
         !text.contains("hunter") && !json(configuration.entries()).to_string().contains("hunter"),
         "{text}"

@@ -1,3 +1,12 @@
 //! The roof through its public door.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "in tests a panic is the verdict"
+)]
+
 mod api;
+mod app;
+mod support;

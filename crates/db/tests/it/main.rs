@@ -2,5 +2,4 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod house;
-mod send;
 mod statements;

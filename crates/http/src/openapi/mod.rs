@@ -8,8 +8,6 @@ mod operation;
 mod page;
 mod schemas;
 
-pub use document::Info;
+pub use document::{Info, document};
 pub use operation::Operation;
-
-pub(crate) use document::document;
-pub(crate) use page::routes;
+pub use page::routes;

@@ -1,0 +1,134 @@
+//! The composition: how an application is put together, in order, with the reason beside each step.
+//!
+//! This is the only place where the parts meet. It reads aloud: [`compose`] builds, [`Composed::prepare`] brings the
+//! database to where the application needs it, [`Composed::serve`] says what will run. Whoever wants to know what happens
+//! at start reads these three.
+
+use std::sync::Arc;
+
+use burgeon_db::Db;
+use burgeon_http::{Door, Keys, Mounts, Router, probes};
+use burgeon_meter::Meters;
+use burgeon_runtime::{Health, Lifecycle};
+
+use crate::config::Configuration;
+use crate::module::FirstStart;
+use crate::parts::Parts;
+use crate::services::{self, Ports};
+use crate::settings::{Sections, Settings};
+use crate::{App, Command, Edge, Progress, StartError, database, first_start, modules};
+
+/// An application put together: everything is built, nothing serves yet.
+pub(crate) struct Composed {
+    pub(crate) name: &'static str,
+    pub(crate) sections: Sections,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) db: Db,
+    pub(crate) parts: Parts,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) router: Router,
+    pub(crate) first_starts: Vec<(String, FirstStart)>,
+}
+
+/// An application whose doors open when its lifecycle runs.
+pub(crate) struct Serving {
+    pub(crate) name: &'static str,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) health: Health,
+    pub(crate) db: Db,
+    pub(crate) edge: Edge,
+    pub(crate) ports: Arc<Ports>,
+}
+
+/// Builds everything, and changes nothing: no table, no socket.
+pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, StartError> {
+    let App { name, modules: declared, commands, error_page, serialised, .. } = app;
+    let Settings { sections, gives, configuration } = settings;
+
+    // Meters come first: whatever is made after them counts from its first moment.
+    let meters = Meters::new();
+    // The owner of all tasks, and of the order in which things end.
+    let lifecycle = Lifecycle::new(sections.runtime.clone(), &meters);
+    let (tasks, health) = (lifecycle.tasks(), lifecycle.health());
+    // The database before the modules, because they are built around it. It may still be starting itself.
+    let db = database::open(&sections.database, &tasks, &meters, sections.app.database_wait).await?;
+    // Keys before the modules, because a module may sign with them. They are read when their table is there.
+    let keys = Keys::fixed(b"");
+
+    // What modules may ask for: what is above, and the application's own sections.
+    let mut parts = Parts::default();
+    parts.put(db.clone(), "Burgeon");
+    parts.put(tasks, "Burgeon");
+    parts.put(meters, "Burgeon");
+    parts.put(health.clone(), "Burgeon");
+    parts.put(keys.clone(), "Burgeon");
+    parts.put(Progress::new(name), "Burgeon");
+    for (section, give) in gives {
+        if let Some(other) = give(&configuration, &section, &mut parts) {
+            return Err(StartError::new(format!("the section `[{section}]` has the same type as {other}"))
+                .and("modules ask for a section by its type, so each needs a type of its own"));
+        }
+    }
+
+    // Modules, each after those whose APIs it takes.
+    let mut modules = modules::build(declared, &mut parts, serialised)?;
+    // Whatever runs later is asked now what it needs: a start that will fail should fail here.
+    for command in &commands {
+        let what = format!("the command `{}`", command.name);
+        modules::refuse_missing(&what, command.place, &command.needs, &parts)?;
+    }
+    let mut first_starts = Vec::new();
+    for module in &mut modules {
+        for work in std::mem::take(&mut module.first_starts) {
+            let what = format!("the first start `{}/{}`", module.name, work.name);
+            modules::refuse_missing(&what, module.place, &work.needs, &parts)?;
+            first_starts.push((module.name.to_string(), work));
+        }
+    }
+
+    // Routes after the modules. The router refuses two routes on one path, wherever they were declared.
+    let mut mounts = Mounts::new().mount("/", probes(&health));
+    for routes in modules.iter_mut().flat_map(|module| std::mem::take(&mut module.routes)) {
+        mounts = mounts.mount("/", routes);
+    }
+    let mut door = Door::new().with_keys(keys).with_body_limit(sections.http.body_limit);
+    if let Some(page) = error_page {
+        door = door.with_page(move |problem, asked| page(problem, asked));
+    }
+    let router =
+        mounts.router(door).map_err(|error| StartError::because("the routes do not fit together", error))?;
+
+    let configuration = Arc::new(configuration);
+    Ok(Composed { name, sections, configuration, lifecycle, db, parts, commands, router, first_starts })
+}
+
+impl Composed {
+    /// Brings the database to where this version of the application needs it.
+    pub(crate) async fn prepare(&mut self) -> Result<(), StartError> {
+        let app = &self.sections.app;
+        // First starts last: they fill the tables that the migrations made, through whatever the modules offer.
+        if app.first_start {
+            let work = std::mem::take(&mut self.first_starts);
+            first_start::run(work, &self.db, &self.lifecycle.tasks(), &self.parts, app.turn_wait).await?;
+        }
+        Ok(())
+    }
+
+    /// Says what will run, in the order in which it starts; it stops in reverse.
+    pub(crate) fn serve(self) -> Serving {
+        let Self { name, sections, configuration, lifecycle, db, router, .. } = self;
+        let edge = Edge::new(router, &sections.http);
+        let health = lifecycle.health();
+        let ports = Arc::new(Ports::default());
+        let lifecycle = lifecycle
+            // The database closes last: until then somebody may still write down what was done.
+            .service(services::database(db.clone()))
+            // The probes before the application, so that the platform hears why it is not ready yet.
+            .service(services::admin(sections.admin, ports.clone()))
+            // The application last in and first out: nobody is let in before everything works.
+            .service(services::http(sections.http, edge.clone(), ports.clone()));
+        Serving { name, configuration, lifecycle, health, db, edge, ports }
+    }
+}

@@ -1,0 +1,210 @@
+//! What the application's binary can be told: serve, migrate, routes, config explain, openapi, statements, and the
+//! application's own commands.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burgeon_core::Ctx;
+use clap::{Arg, ArgAction, ArgMatches};
+
+use crate::compose::{Composed, compose};
+use crate::config::{columns, json, table};
+use crate::settings::Settings;
+use crate::{App, Environment, Progress, StartError};
+
+/// Does what the command line says.
+pub(crate) fn run(app: App, environment: &Environment) -> ExitCode {
+    let name = app.name;
+    match told(app, environment) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{name}: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn told(app: App, environment: &Environment) -> Result<ExitCode, StartError> {
+    let line = command_line(&app)?;
+    let matches = match line.try_get_matches_from(environment.arguments()) {
+        Ok(matches) => matches,
+        Err(help_or_mistake) => {
+            // Help goes to the standard output and is no failure, a mistake goes to the other; clap knows which is which.
+            let _ = help_or_mistake.print();
+            return Ok(ExitCode::from(u8::try_from(help_or_mistake.exit_code()).unwrap_or(2)));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::new(format!("the process cannot have its threads: {error}")))?;
+    let code = runtime.block_on(verb(app, environment, &matches));
+    // Everything has been stopped by its owner; what is left is threads that nobody can interrupt.
+    runtime.shutdown_background();
+    code
+}
+
+async fn verb(mut app: App, environment: &Environment, matches: &ArgMatches) -> Result<ExitCode, StartError> {
+    let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
+    let settings = Settings::load(&mut app, environment, file)?;
+    match matches.subcommand() {
+        None | Some(("serve", _)) => serve(app, settings).await,
+        Some(("config", rest)) => {
+            let rest = rest.subcommand_matches("explain").unwrap_or(rest);
+            let entries = settings.configuration.entries();
+            print(rest, || table(entries), || json(entries));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(("routes", rest)) => routes(inspect(app, settings).await?, rest).await,
+        Some((name, rest)) => command(app, settings, name, rest).await,
+    }
+}
+
+async fn serve(app: App, settings: Settings) -> Result<ExitCode, StartError> {
+    let mut composed = compose(app, settings).await?;
+    composed.prepare().await?;
+    let serving = composed.serve();
+    let (name, ports) = (serving.name, serving.ports.clone());
+    let ended = serving.lifecycle.run_until_signal().await;
+    drop(ports);
+    match ended {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(StartError::because(format!("{name} ended"), error)),
+    }
+}
+
+/// An application's own command.
+async fn command(
+    app: App,
+    settings: Settings,
+    name: &str,
+    rest: &ArgMatches,
+) -> Result<ExitCode, StartError> {
+    let mut composed = compose(app, settings).await?;
+    composed.prepare().await?;
+    let at = composed.commands.iter().position(|command| command.name == name);
+    let Some(command) = at.map(|at| composed.commands.swap_remove(at)) else {
+        return Err(StartError::new(format!("`{name}` is no command")));
+    };
+    composed.parts.put(Progress::new(name), "Burgeon");
+    let run = (command.run)(rest, Ctx::background(), &composed.parts)
+        .map_err(|mistake| StartError::new(mistake.to_string()))?;
+    let tasks = composed.lifecycle.tasks();
+    let done = run.await;
+    composed.db.close().await;
+    let stopped = tasks.stop(composed.sections.runtime.drain_timeout).await;
+    done.map_err(|error| StartError::because(format!("`{name}` failed"), error))?;
+    stopped.map_err(|error| StartError::because(format!("`{name}` left tasks behind"), error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the application around an empty database of its own, to look at it: no server need be there.
+async fn inspect(app: App, mut settings: Settings) -> Result<(Composed, tempfile::TempDir), StartError> {
+    let directory = tempfile::tempdir()
+        .map_err(|error| StartError::new(format!("no directory for a moment can be made: {error}")))?;
+    let file = directory.path().join("inspect.db");
+    settings.sections.database = burgeon_db::Config::at(format!("sqlite:{}", file.display()));
+    Ok((compose(app, settings).await?, directory))
+}
+
+async fn routes(
+    (composed, directory): (Composed, tempfile::TempDir),
+    rest: &ArgMatches,
+) -> Result<ExitCode, StartError> {
+    let routes = composed.router.routes();
+    print(
+        rest,
+        || {
+            let head = ["METHOD", "PATH", "NAME", "POLICY"].map(str::to_owned);
+            let rows = routes.iter().filter(|route| !route.hidden).map(|route| {
+                [
+                    route.method.to_string(),
+                    route.path.clone(),
+                    route.name.clone(),
+                    route.policy_texts().join(", "),
+                ]
+            });
+            columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+        },
+        || {
+            let shown = routes.iter().map(|route| {
+                serde_json::json!({
+                    "method": route.method.as_str(),
+                    "path": route.path,
+                    "name": route.name,
+                    "policy": route.policy_texts(),
+                    "place": route.place.to_string(),
+                })
+            });
+            shown.collect()
+        },
+    );
+    composed.db.close().await;
+    drop(directory);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints for people, or with `--json` for programs.
+fn print(matches: &ArgMatches, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+    match matches.try_get_one::<bool>("json") {
+        Ok(Some(true)) => println!("{}", json()),
+        _ => print!("{}", text()),
+    }
+}
+
+/// The command line of the application, its own commands after the house's.
+fn command_line(app: &App) -> Result<clap::Command, StartError> {
+    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON, for programs");
+    let house = [
+        clap::Command::new("serve").about("Serves. This is what happens when nothing is said"),
+        clap::Command::new("routes").about("Lists every route with its policy").arg(json()),
+        clap::Command::new("config")
+            .about("Says what the configuration is")
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(
+                clap::Command::new("explain")
+                    .about("Lists every key, its value, where it came from, and its default")
+                    .arg(json()),
+            ),
+    ];
+    let mut line = clap::Command::new(app.name)
+        .version(app.version)
+        .about(app.about)
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .global(true)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("The configuration file [default: burgeon.toml]"),
+        )
+        .after_help(examples(app.name));
+    let mut places: BTreeMap<&str, &'static Location<'static>> = BTreeMap::new();
+    for command in &app.commands {
+        if house.iter().any(|verb| verb.get_name() == command.name) || command.name == "help" {
+            return Err(StartError::new(format!("the command `{}` is Burgeon's own", command.name)).and(
+                format!("the application declares it too, at {}; give it another name", command.place),
+            ));
+        }
+        if let Some(other) = places.insert(command.name, command.place) {
+            return Err(StartError::new(format!("two commands are called `{}`", command.name))
+                .and(format!("one at {other}"))
+                .and(format!("one at {}", command.place)));
+        }
+    }
+    line = line.subcommands(house);
+    Ok(line.subcommands(app.commands.iter().map(|command| command.clap.clone())))
+}
+
+fn examples(name: &str) -> String {
+    format!(
+        "Examples:
+  {name}                                   serves, on a SQLite file in this directory
+  DATABASE_URL=postgres://app@db/{name} {name}   the same on Postgres
+  {name} config explain                    every key, its value and where it came from
+  {name} routes --json                     every route with its policy, for programs"
+    )
+}
