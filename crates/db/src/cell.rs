@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::types::ValueRef;
 use rust_decimal::Decimal;
-use tokio_postgres::types::{FromSql, Type as PgType};
+use rust_decimal::prelude::ToPrimitive;
+use tokio_postgres::types::{FromSql, Kind, Type as PgType};
 use uuid::Uuid;
 
 use crate::Type;
@@ -87,7 +88,7 @@ impl<'a> Cell<'a> {
     }
 
     pub(crate) fn of_postgres(of: &'a PgType, raw: Option<&'a [u8]>) -> Self {
-        Self(Inner::Postgres(of, raw))
+        Self(Inner::Postgres(base(of), raw))
     }
 
     /// Whether it is NULL.
@@ -113,6 +114,12 @@ impl<'a> Cell<'a> {
             }
             Inner::Postgres(of, Some(raw)) if *of == PgType::INT2 => {
                 self.postgres::<i16>(of, raw, Type::Big).map(i64::from)
+            }
+            // `sum` over bigint is numeric, as it could not overflow; what fits is a whole number all the same.
+            Inner::Postgres(of, Some(raw)) if *of == PgType::NUMERIC => {
+                let number = self.postgres::<Decimal>(of, raw, Type::Big)?;
+                let whole = if number.fract().is_zero() { number.to_i64() } else { None };
+                whole.ok_or_else(|| Mismatch::value(format!("as i64: {number} is none")))
             }
             Inner::Postgres(of, Some(raw)) => self.postgres::<i64>(of, raw, Type::Big),
             Inner::Sqlite(_) | Inner::Postgres(_, None) => Err(self.refuse(Type::Big)),
@@ -154,6 +161,10 @@ impl<'a> Cell<'a> {
         match self.0 {
             Inner::Sqlite(ValueRef::Text(raw)) => {
                 std::str::from_utf8(raw).map_err(|_| Mismatch::value("as text: it is not UTF-8"))
+            }
+            // The binary form of an enum is its label.
+            Inner::Postgres(of, Some(raw)) if matches!(of.kind(), Kind::Enum(_)) => {
+                self.postgres::<&str>(&PgType::TEXT, raw, Type::Text)
             }
             Inner::Postgres(of, Some(raw)) => self.postgres::<&str>(of, raw, Type::Text),
             _ => Err(self.refuse(Type::Text)),
@@ -245,5 +256,14 @@ impl<'a> Cell<'a> {
             Inner::Postgres(of, _) => of.name().to_owned(),
         };
         Mismatch::Type { wanted, found }
+    }
+}
+
+/// A domain reads as what it restricts.
+#[inline]
+fn base(of: &PgType) -> &PgType {
+    match of.kind() {
+        Kind::Domain(inner) => base(inner),
+        _ => of,
     }
 }

@@ -1,95 +1,317 @@
-//! Postgres.
+//! Postgres, on `tokio-postgres`.
 //!
-//! What the rest of the crate calls, and nothing else (results are `Result<_, Fault>`; naming the statement in the
-//! error, counting and timing happen outside):
+//! What this is: the way to one primary. What it is not: an ORM, a SQL parser, or a pooler for others.
 //!
-//! - `Config: Default + validate()`: this engine's section of the settings.
-//! - `Pool::open(&crate::Config, &Tasks, &Meters).await`; `pool.health(&Ctx).await`; `pool.close().await`.
-//! - `pool.query(&Ctx, &Text, &[Value], Class).await -> Vec<tokio_postgres::Row>`: one statement, committed by itself.
-//!   The class is the handle's: `Read` may go to a replica, `Write` goes to the primary.
-//! - `pool.execute(&Ctx, &Text, &[Value]).await -> u64`: rows touched.
-//! - `pool.stream(&Ctx, Text, Vec<Value>, Deadline) -> impl Stream<Item = Result<tokio_postgres::Row, Fault>>`.
-//! - `pool.begin(&Ctx, Deadline, Place, Class).await -> Session`: dropped without `commit` it rolls back, and its
-//!   connection is not lent again before that is certain. `session.query`, `session.execute` as above without `Ctx`;
-//!   `session.commit().await -> Position`.
+//! ```text
+//!   Pool ── query, execute ── a Lease for one statement ─┐
+//!     ├──── begin ── Session ── a Lease for a transaction ┼── Exclusive ── Connection ── Connector ── server
+//!     └──── stream ── a Session until the last row ───────┘
+//! ```
+//!
+//! Today every statement takes a connection of its own for as long as it runs. That is where the rest goes:
+//! a second sort of pool, *shared* and pipelined, beside [`exclusive`], which [`Pool::query`] and [`Pool::execute`]
+//! choose for statements alone (never to be cancelled there: a cancel request addresses the connection, and would hit
+//! a neighbour's statement); replicas as further pools that `query` picks from when its class is `Read` and their
+//! replayed position has reached `ctx.position()`; shards as a map from key to such a group.
+//!
+//! # Invariants
+//! - Deadlines hold. A caller has its answer, or its error, at its deadline; a write that is being ended may take
+//!   [`GRACE`] longer, because *it was not done* is worth the wait.
+//! - A write that may have happened is never repeated and never called undone: its answer lost is
+//!   [`Fault::OutcomeUnknown`]. A read whose connection broke is repeated once.
+//! - Nothing half-done is handed on: see [`exclusive`].
+//!
+//! # When it breaks
+//! Without a server, calls fail with [`Fault::Unavailable`] within the acquire timeout, later at once; when it is back
+//! they succeed again, without a restart. What the server says is sorted in `fault`.
+
+mod bind;
+mod config;
+mod connect;
+mod connection;
+mod exclusive;
+mod fault;
+mod holders;
+mod outage;
+mod session;
+mod socket;
+mod statements;
+mod tls;
+mod url;
+
+use std::time::Duration;
 
 use burgeon_core::{Ctx, Deadline, Position};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
-use futures_util::{Stream, stream};
-use serde::{Deserialize, Serialize};
-use tokio_postgres::Row;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_postgres::{Error, Row};
 
+pub use self::config::Config;
+pub(crate) use self::session::Session;
+
+use self::connect::Connector;
+use self::connection::{Answer, Connection};
+use self::exclusive::{Exclusive, Lease, Limits, State};
+use self::fault::Failure;
+use self::url::Target;
 use crate::stmt::{Class, Place, Text};
-use crate::{Fault, Value};
+use crate::{Fault, Value, clock};
 
-/// Settings of the Postgres engine.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {}
+/// How much longer than its deadline a write may take that is being cancelled.
+const GRACE: Duration = Duration::from_millis(250);
 
-impl Config {
-    /// Whether the settings make sense.
-    ///
-    /// # Errors
-    /// A sentence that names the key and the remedy.
-    pub fn validate(&self) -> Result<(), String> {
-        Ok(())
-    }
+/// The way to the server. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    exclusive: Exclusive,
+    statement_timeout: Duration,
+    causal: bool,
 }
-
-/// There is none yet: a value of this type cannot exist.
-pub(crate) enum Pool {}
-
-/// There is none yet.
-pub(crate) enum Session {}
 
 impl Pool {
-    pub(crate) async fn open(_: &crate::Config, _: &Tasks, _: &Meters) -> Result<Self, Fault> {
-        Err(Fault::Unavailable { why: "this build speaks SQLite only".to_owned() })
+    /// Connects once, so that what is wrong with the settings is known now.
+    pub(crate) async fn open(config: &crate::Config, tasks: &Tasks, meters: &Meters) -> Result<Self, Fault> {
+        let unusable = |why: String| Fault::Unusable { why: format!("`database.url`: {why}") };
+        let own = &config.postgres;
+        let target = Target::parse(&config.url).map_err(unusable)?;
+        let open = meters.gauge("db_pool_connections", "Connections to Postgres that are open.", &[]);
+        let greeting = own.greeting(config.statement_timeout);
+        let connector =
+            Connector::new(target, greeting, own.statements, tasks.part(), open).map_err(unusable)?;
+        let limits = Limits {
+            connections: own.connections(),
+            acquire: config.acquire_timeout,
+            connect: own.connect_timeout,
+            idle: own.idle_timeout,
+            lifetime: own.max_lifetime,
+        };
+        let exclusive = Exclusive::new(connector, limits, tasks, meters);
+        exclusive.probe(own.connect_timeout).await?;
+        Ok(Self { exclusive, statement_timeout: config.statement_timeout, causal: own.causal_position })
     }
 
-    pub(crate) async fn query(&self, _: &Ctx, _: &Text, _: &[Value], _: Class) -> Result<Vec<Row>, Fault> {
-        match *self {}
+    /// One statement, committed by itself; its rows.
+    ///
+    /// The class is the handle's. There is one server so far, and it answers both.
+    pub(crate) async fn query(
+        &self,
+        ctx: &Ctx,
+        text: &Text,
+        params: &[Value],
+        _: Class,
+    ) -> Result<Vec<Row>, Fault> {
+        self.alone(ctx, text, params).await.map(|answer| answer.rows)
     }
 
-    pub(crate) async fn execute(&self, _: &Ctx, _: &Text, _: &[Value]) -> Result<u64, Fault> {
-        match *self {}
+    /// One statement, committed by itself; how many rows it touched.
+    pub(crate) async fn execute(&self, ctx: &Ctx, text: &Text, params: &[Value]) -> Result<u64, Fault> {
+        self.alone(ctx, text, params).await.map(|answer| answer.touched)
     }
 
+    /// Rows while later ones are still to come. The connection is held until the last one, or until it is dropped.
     pub(crate) fn stream(
         &self,
-        _: &Ctx,
-        _: Text,
-        _: Vec<Value>,
-        _: Deadline,
+        ctx: &Ctx,
+        text: Text,
+        params: Vec<Value>,
+        deadline: Deadline,
     ) -> impl Stream<Item = Result<Row, Fault>> + Send + 'static {
-        stream::empty()
+        let (pool, ctx) = (self.clone(), ctx.clone());
+        let started = async move {
+            // A transaction, because its `set local` is how a statement gets a limit of its own.
+            let session = pool.begin_as(&ctx, deadline, text.name(), text.place(), Class::Read).await?;
+            session.stream(text, params).await
+        };
+        stream::once(started).flat_map(|started| match started {
+            Ok(rows) => rows.left_stream(),
+            Err(fault) => stream::once(std::future::ready(Err(fault))).right_stream(),
+        })
     }
 
-    pub(crate) async fn begin(&self, _: &Ctx, _: Deadline, _: Place, _: Class) -> Result<Session, Fault> {
-        match *self {}
+    /// Begins a transaction, which ends at `deadline` at the latest.
+    pub(crate) async fn begin(
+        &self,
+        ctx: &Ctx,
+        deadline: Deadline,
+        place: Place,
+        class: Class,
+    ) -> Result<Session, Fault> {
+        self.begin_as(ctx, deadline, "transaction", place, class).await
     }
 
-    pub(crate) async fn health(&self, _: &Ctx) -> Result<(), Fault> {
-        match *self {}
+    async fn begin_as(
+        &self,
+        ctx: &Ctx,
+        deadline: Deadline,
+        name: &'static str,
+        place: Place,
+        class: Class,
+    ) -> Result<Session, Fault> {
+        let mut again = true;
+        loop {
+            let lease = self.exclusive.acquire(ctx, name, place).await?;
+            match Session::begin(lease, self, deadline, class).await {
+                // Nothing was done yet, so a connection that turns out to be dead may be replaced.
+                Err(Failure::Lost(_)) if again => again = false,
+                other => return other.map_err(|failure| failure.into_fault(Class::Read)),
+            }
+        }
     }
 
+    /// Whether the server answers.
+    pub(crate) async fn health(&self, ctx: &Ctx) -> Result<(), Fault> {
+        let place = std::panic::Location::caller().into();
+        let mut lease = self.exclusive.acquire(ctx, "health", place).await?;
+        lease.mark(State::Busy);
+        let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
+        match timeout_at(until, lease.connection().answers()).await {
+            Ok(true) => {
+                lease.mark(State::Clean);
+                Ok(())
+            }
+            Ok(false) => Err(Fault::Unavailable { why: "the connection broke".to_owned() }),
+            Err(_) => {
+                Err(Fault::Timeout { whose: "asking the server".to_owned(), after: self.statement_timeout })
+            }
+        }
+    }
+
+    /// Gives no connection out any more, and waits for those in use.
     pub(crate) async fn close(&self) {
-        match *self {}
+        self.exclusive.close(Duration::from_secs(5)).await;
+    }
+
+    /// A connection outside the pool, for what takes long and must not stand in anybody's way: migrations.
+    pub(crate) async fn direct(&self, until: Instant) -> Result<Box<Connection>, Fault> {
+        let connection = self.exclusive.connector().connect(until).await;
+        connection.map_err(|refusal| Fault::Unavailable { why: refusal.why })
+    }
+
+    /// The walk of one statement alone.
+    async fn alone(&self, ctx: &Ctx, text: &Text, params: &[Value]) -> Result<Answer, Fault> {
+        let started = clock::now();
+        let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
+        let late = || timed_out(text, started);
+        let mut again = true;
+        loop {
+            let mut lease = self.exclusive.acquire(ctx, text.name(), text.place()).await?;
+            lease.mark(State::Busy);
+
+            let statement = match lease.connection().prepared(text) {
+                Some(statement) => statement,
+                None => match timeout_at(until, lease.connection().prepare(text, params)).await {
+                    Ok(Ok(statement)) => statement,
+                    Ok(Err(error)) => match fault::failure(error) {
+                        Failure::Answered(answer) => {
+                            lease.mark(State::Clean);
+                            return Err(fault::timed(answer, text, started));
+                        }
+                        // Preparing does nothing, so the class does not matter here.
+                        Failure::Lost(_) if again => {
+                            again = false;
+                            continue;
+                        }
+                        lost => return Err(lost.into_fault(Class::Read)),
+                    },
+                    Err(_) => return Err(late()),
+                },
+            };
+
+            let outcome = {
+                let run = lease.connection().run(&statement, params);
+                let position = self.causal && text.class() == Class::Write;
+                within(&lease, until, text.class(), self.with_position(&lease, run, position)).await
+            };
+            let error = match outcome {
+                Bounded::Answered(Ok((answer, position))) => {
+                    lease.mark(State::Clean);
+                    ctx.advance(position);
+                    return Ok(answer);
+                }
+                Bounded::Answered(Err(error)) => error,
+                // The lease is dropped as it is: somebody else's work to end it.
+                Bounded::Late => return Err(late()),
+                Bounded::Unknown => {
+                    lease.mark(State::Doomed);
+                    let why = format!("`{}` was not answered by its deadline", text.name());
+                    return Err(Fault::OutcomeUnknown { why });
+                }
+            };
+            if again && fault::is_stale(&error) {
+                lease.connection().forget(text);
+                lease.mark(State::Clean);
+                again = false;
+                continue;
+            }
+            match fault::failure(error) {
+                Failure::Answered(answer) => {
+                    lease.mark(State::Clean);
+                    return Err(fault::timed(answer, text, started));
+                }
+                Failure::Lost(_) if again && text.class() == Class::Read => again = false,
+                lost => return Err(lost.into_fault(text.class())),
+            }
+        }
+    }
+
+    /// Runs the statement, and asks for the log's position right behind it.
+    async fn with_position(
+        &self,
+        lease: &Lease,
+        run: impl Future<Output = Result<Answer, Error>>,
+        wanted: bool,
+    ) -> Result<(Answer, Position), Error> {
+        if !wanted {
+            return run.await.map(|answer| (answer, Position::START));
+        }
+        let (answer, position) = futures_util::future::join(run, lease.connection().position()).await;
+        Ok((answer?, position))
     }
 }
 
-impl Session {
-    pub(crate) async fn query(&self, _: &Text, _: &[Value]) -> Result<Vec<Row>, Fault> {
-        match *self {}
-    }
+/// How a piece of work that was given a deadline ended.
+enum Bounded<T> {
+    /// The server answered.
+    Answered(Result<T, Error>),
+    /// The deadline passed, and nothing can have been done.
+    Late,
+    /// The deadline passed, and the server did not say what became of it.
+    Unknown,
+}
 
-    pub(crate) async fn execute(&self, _: &Text, _: &[Value]) -> Result<u64, Fault> {
-        match *self {}
+/// Awaits work on a connection until the deadline. A read is left there and then; of a write the server is asked to
+/// end it and to say what became of it.
+async fn within<T>(
+    lease: &Lease,
+    until: Instant,
+    class: Class,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Bounded<T> {
+    let mut work = std::pin::pin!(work);
+    if let Ok(answered) = timeout_at(until, &mut work).await {
+        return Bounded::Answered(answered);
     }
+    if class == Class::Read {
+        return Bounded::Late;
+    }
+    let ending = async {
+        lease.connection().cancel(lease.connector()).await;
+        // The rest of the grace: the answer to the cancelled statement is on its way.
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        answered = &mut work => Bounded::Answered(answered),
+        () = ending => Bounded::Unknown,
+        () = sleep(GRACE) => Bounded::Unknown,
+    }
+}
 
-    pub(crate) async fn commit(self) -> Result<Position, Fault> {
-        match self {}
+fn timed_out(text: &Text, started: std::time::Instant) -> Fault {
+    Fault::Timeout {
+        whose: format!("the statement `{}`", text.name()),
+        after: clock::now().saturating_duration_since(started),
     }
 }

@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod house;
+mod postgres;
 mod statements;

@@ -1,0 +1,461 @@
+//! The exclusive pool: one connection, one user at a time.
+//!
+//! Fair (first come, first served), bounded, and quick to fail: who gets no connection in time is told who holds
+//! them, where in the program and for how long.
+//!
+//! # Invariants
+//! - There are never more connections than permits: a permit is given back only after its connection rests in the
+//!   pool or is closed.
+//! - A connection that comes back is clean. What was dropped half-way (a statement in flight, an open transaction) is
+//!   cleaned in the background before anybody else gets the connection, or closed.
+//! - No wait is longer than the acquire timeout or the request's deadline, whichever is shorter; the queue is
+//!   bounded too.
+//!
+//! # When it breaks
+//! A server that went away is tried again with growing, random pauses (see `outage`); its dead connections are
+//! noticed by the tasks that drive them, or by a check before one is used that has long been idle. A request that
+//! takes a second connection while it holds one may wait for itself when the pool is dry: it fails after the acquire
+//! timeout, and the message shows both places.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use burgeon_core::{Ctx, Result as CoreResult};
+use burgeon_meter::{Counter, Gauge, Histogram, Meters};
+use burgeon_runtime::{Restart, Tasks};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+
+use super::connect::Connector;
+use super::connection::Connection;
+use super::holders::Holders;
+use super::outage::{Next, Outage};
+use crate::Fault;
+use crate::stmt::Place;
+
+/// After this much rest a connection is asked whether it still lives, before it is used.
+const CHECK_AFTER: Duration = Duration::from_secs(15);
+/// How long that answer may take.
+const CHECK_LIMIT: Duration = Duration::from_millis(500);
+/// How many may wait per connection; who comes then is refused at once.
+const WAITING_PER_CONNECTION: usize = 128;
+/// How long something dropped half-way may go on by itself before it is cancelled.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// How long cleaning may take altogether before the connection is closed.
+const CLEANING_LIMIT: Duration = Duration::from_millis(1_500);
+
+/// What the pool is set to.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    pub(super) acquire: Duration,
+    pub(super) connect: Duration,
+    pub(super) idle: Duration,
+    pub(super) lifetime: Duration,
+}
+
+/// The pool. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Exclusive(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    limits: Limits,
+    permits: Arc<Semaphore>,
+    closed: AtomicBool,
+    // The last one in is the first one out, so that what is not needed grows old and is closed.
+    #[expect(clippy::vec_box, reason = "a connection is moved by its box from here to its user and back")]
+    idle: Mutex<Vec<Box<Connection>>>,
+    holders: Holders,
+    outage: Outage,
+    meters: PoolMeters,
+}
+
+struct PoolMeters {
+    waiting: Gauge,
+    wait: Histogram,
+    refused: Counter,
+    opened: Counter,
+    failed: Counter,
+    abandoned: Counter,
+    discarded: Counter,
+}
+
+/// A connection, for as long as one holds this.
+pub(super) struct Lease {
+    connection: Option<Box<Connection>>,
+    seat: Option<Seat>,
+    pool: Exclusive,
+    state: State,
+}
+
+/// What would have to be done before somebody else may have the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing.
+    Clean,
+    /// A statement may be in flight.
+    Busy,
+    /// A transaction may be open, and a statement in flight.
+    InTransaction,
+    /// It cannot be cleaned.
+    Doomed,
+}
+
+/// A permit and the name under which it is held.
+struct Seat {
+    number: usize,
+    pool: Exclusive,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.pool.0.holders.stand(self.number);
+    }
+}
+
+impl Exclusive {
+    pub(super) fn new(connector: Connector, limits: Limits, tasks: &Tasks, meters: &Meters) -> Self {
+        let pool = Self(Arc::new(Inner {
+            permits: Arc::new(Semaphore::new(limits.connections)),
+            closed: AtomicBool::new(false),
+            idle: Mutex::new(Vec::with_capacity(limits.connections)),
+            holders: Holders::new(limits.connections),
+            outage: Outage::none(),
+            meters: PoolMeters::new(meters),
+            connector,
+            limits,
+        }));
+        pool.keep(tasks);
+        pool
+    }
+
+    pub(super) fn connector(&self) -> &Connector {
+        &self.0.connector
+    }
+
+    /// A connection for exclusive use, named after who uses it.
+    pub(super) async fn acquire(&self, ctx: &Ctx, name: &'static str, place: Place) -> Result<Lease, Fault> {
+        let started = Instant::now();
+        let own = started + self.0.limits.acquire;
+        let until = ctx.deadline().map_or(own, |deadline| own.min(Instant::from_std(deadline.instant())));
+        if until <= started {
+            return Err(Fault::Timeout {
+                whose: "the request, before it got a connection,".to_owned(),
+                after: Duration::ZERO,
+            });
+        }
+        let permit = self.permit(started, until).await?;
+        let seat = Seat { number: self.0.holders.sit(name, place), pool: self.clone(), _permit: permit };
+        let connection = match self.rested(until).await {
+            Some(connection) => connection,
+            None => self.open(until, self.0.limits.acquire).await?,
+        };
+        self.0.meters.wait.record(started.elapsed());
+        Ok(Lease { connection: Some(connection), seat: Some(seat), pool: self.clone(), state: State::Clean })
+    }
+
+    async fn permit(&self, started: Instant, until: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+        let inner = &*self.0;
+        if self.is_closed() {
+            return Err(closed());
+        }
+        if let Ok(permit) = inner.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let most = (inner.limits.connections * WAITING_PER_CONNECTION) as i64;
+        if inner.meters.waiting.get() >= most {
+            inner.meters.refused.increment();
+            return Err(self.dry(Duration::ZERO));
+        }
+        let _waiting = inner.meters.waiting.enter();
+        match timeout_at(until, inner.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) if !self.is_closed() => Ok(permit),
+            Ok(_) => Err(closed()),
+            Err(_) => {
+                inner.meters.refused.increment();
+                Err(self.dry(started.elapsed()))
+            }
+        }
+    }
+
+    /// A resting connection that is known to live.
+    async fn rested(&self, until: Instant) -> Option<Box<Connection>> {
+        loop {
+            let connection = self.idle().pop()?;
+            if !connection.is_open() || self.is_old(&connection) {
+                self.discard(connection);
+                continue;
+            }
+            if connection.idle() < CHECK_AFTER {
+                return Some(connection);
+            }
+            let limit = until.min(Instant::now() + CHECK_LIMIT);
+            match timeout_at(limit, connection.answers()).await {
+                Ok(true) => return Some(connection),
+                _ => self.discard(connection),
+            }
+        }
+    }
+
+    /// A new connection, for a caller who is told at once where the server has been away for longer than `patience`.
+    async fn open(&self, until: Instant, patience: Duration) -> Result<Box<Connection>, Fault> {
+        let inner = &*self.0;
+        loop {
+            match inner.outage.next(Instant::now(), patience) {
+                Next::Try => {}
+                Next::Wait(at) if at < until => {
+                    sleep_until(at).await;
+                    // Somebody else may have found the server meanwhile, and be done with his connection.
+                    if let Some(connection) = self.rested(until).await {
+                        return Ok(connection);
+                    }
+                    continue;
+                }
+                Next::Wait(_) => {
+                    return Err(Fault::Unavailable { why: inner.outage.why().unwrap_or_default() });
+                }
+                Next::GiveUp(why) => return Err(Fault::Unavailable { why }),
+            }
+            let limit = until.min(Instant::now() + inner.limits.connect);
+            match inner.connector.connect(limit).await {
+                Ok(connection) => {
+                    if inner.outage.over() {
+                        tracing::info!("the database answers again");
+                    }
+                    inner.meters.opened.increment();
+                    return Ok(connection);
+                }
+                Err(refusal) => {
+                    inner.meters.failed.increment();
+                    let now = Instant::now();
+                    if inner.outage.why().is_none() {
+                        tracing::warn!(why = refusal.why, "no connection to the database");
+                    }
+                    inner.outage.failed(now, &refusal.why);
+                    if !refusal.passing || now >= until {
+                        return Err(Fault::Unavailable { why: refusal.why });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens a first connection, so that a wrong password is found at start and not by the first request.
+    pub(super) async fn probe(&self, limit: Duration) -> Result<(), Fault> {
+        let connection = self.open(Instant::now() + limit, limit).await?;
+        self.give_back(connection);
+        Ok(())
+    }
+
+    /// What the pool says of itself when it is dry.
+    fn dry(&self, waited: Duration) -> Fault {
+        // With the server away, it is not the holders' fault.
+        if let Some(why) = self.0.outage.why() {
+            return Fault::Unavailable { why };
+        }
+        let holders = self.0.holders.longest();
+        let named: Vec<_> = holders.iter().take(5).map(ToString::to_string).collect();
+        let waited = burgeon_core::units::format_duration(Duration::from_millis(waited.as_millis() as u64));
+        Fault::Overloaded {
+            what: format!(
+                "no connection within {waited}: {} of {} in use, {} waiting; longest held: {}",
+                holders.len(),
+                self.0.limits.connections,
+                self.0.meters.waiting.get(),
+                if named.is_empty() { "none".to_owned() } else { named.join(", ") }
+            ),
+        }
+    }
+
+    fn give_back(&self, mut connection: Box<Connection>) {
+        if self.is_closed() || !connection.is_open() || self.is_old(&connection) {
+            return self.discard(connection);
+        }
+        connection.rest();
+        self.idle().push(connection);
+    }
+
+    fn discard(&self, connection: Box<Connection>) {
+        self.0.meters.discarded.increment();
+        connection.abandon();
+    }
+
+    /// Cleans what was dropped half-way, or closes it. The seat is given up only then.
+    fn clean(&self, connection: Box<Connection>, seat: Seat, state: State) {
+        self.0.meters.abandoned.increment();
+        self.0.holders.change(seat.number, |holder| holder.leaving = true);
+        let pool = self.clone();
+        let cleaning = async move {
+            let clean = timeout(CLEANING_LIMIT, cleanse(&connection, &pool.0.connector, state)).await;
+            if clean == Ok(true) {
+                pool.give_back(connection);
+            } else {
+                pool.discard(connection);
+            }
+            drop(seat);
+        };
+        drop(self.0.connector.tasks().spawn("db.cleaning", cleaning));
+    }
+
+    fn is_old(&self, connection: &Connection) -> bool {
+        // Jittered by the connection, so that those opened together do not end together.
+        connection.age() > self.0.limits.lifetime.mul_f64(connection.share_of_life())
+    }
+
+    #[expect(clippy::vec_box, reason = "a connection is moved by its box from here to its user and back")]
+    fn idle(&self) -> MutexGuard<'_, Vec<Box<Connection>>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task that closes what rests for too long, and everything at the end.
+    fn keep(&self, tasks: &Tasks) {
+        let weak = Arc::downgrade(&self.0);
+        let turn = (self.0.limits.idle / 2).clamp(Duration::from_secs(1), Duration::from_secs(60));
+        let stopping = tasks.stopping();
+        drop(tasks.supervise("db.pool", Restart::default(), move || {
+            let (weak, stopping) = (weak.clone(), stopping.clone());
+            async move {
+                loop {
+                    tokio::select! {
+                        () = stopping.cancelled() => {
+                            if let Some(inner) = weak.upgrade() {
+                                Exclusive(inner).shut();
+                            }
+                            return CoreResult::Ok(());
+                        }
+                        () = sleep(turn) => {}
+                    }
+                    let Some(pool) = weak.upgrade().map(Exclusive) else { return Ok(()) };
+                    pool.reap();
+                }
+            }
+        }));
+    }
+
+    fn reap(&self) {
+        let done: Vec<_> = {
+            let mut idle = self.idle();
+            let limit = self.0.limits.idle;
+            let (done, kept) = idle.drain(..).partition(|connection| {
+                !connection.is_open() || connection.idle() >= limit || self.is_old(connection)
+            });
+            *idle = kept;
+            done
+        };
+        for connection in done {
+            self.discard(connection);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    /// No connection is given out any more; those that rest are closed, those in use when they come back.
+    fn shut(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        for connection in std::mem::take(&mut *self.idle()) {
+            self.discard(connection);
+        }
+    }
+
+    /// Shuts, and waits until all connections have come back, for at most `limit`.
+    pub(super) async fn close(&self, limit: Duration) {
+        self.shut();
+        let all = u32::try_from(self.0.limits.connections).unwrap_or(u32::MAX);
+        // Who still holds one then is cut off when the owner of the tasks stops.
+        if timeout(limit, self.0.permits.acquire_many(all)).await.is_err() {
+            let held: Vec<_> = self.0.holders.longest().iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                held = held.join(", "),
+                "connections were still in use when the database was closed"
+            );
+        }
+        self.shut();
+    }
+}
+
+impl Lease {
+    pub(super) fn connection(&self) -> &Connection {
+        match &self.connection {
+            Some(connection) => connection,
+            // Taken only by drop.
+            None => unreachable!("a lease holds its connection until it is dropped"),
+        }
+    }
+
+    pub(super) fn connector(&self) -> &Connector {
+        &self.pool.0.connector
+    }
+
+    /// What must happen to the connection if this lease is dropped now.
+    pub(super) fn mark(&mut self, state: State) {
+        self.state = state;
+    }
+
+    /// Names the statement that runs in a transaction.
+    pub(super) fn runs(&self, name: &'static str) {
+        if let Some(seat) = &self.seat {
+            self.pool.0.holders.change(seat.number, |holder| holder.last = Some(name));
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (Some(connection), Some(seat)) = (self.connection.take(), self.seat.take()) else { return };
+        match self.state {
+            State::Clean => self.pool.give_back(connection),
+            State::Doomed => self.pool.discard(connection),
+            State::Busy | State::InTransaction if !connection.is_open() => self.pool.discard(connection),
+            state => return self.pool.clean(connection, seat, state),
+        }
+        // Only now may the next one come: the connection rests, or is closed.
+        drop(seat);
+    }
+}
+
+/// Ends whatever the connection was doing. True when it is as new.
+async fn cleanse(connection: &Connection, connector: &Connector, state: State) -> bool {
+    let end = if state == State::InTransaction { "rollback" } else { "" };
+    // It waits behind what is in flight.
+    let mut ending = std::pin::pin!(connection.client().batch_execute(end));
+    if let Ok(ended) = timeout(PATIENCE, &mut ending).await {
+        return ended.is_ok();
+    }
+    if !connection.cancel(connector).await {
+        return false;
+    }
+    let again = if ending.await.is_ok() { "" } else { end };
+    // This answer also means that the cancel request is spent.
+    connection.client().batch_execute(again).await.is_ok()
+}
+
+fn closed() -> Fault {
+    Fault::Unavailable { why: "the database was closed by this program; it is shutting down".to_owned() }
+}
+
+impl PoolMeters {
+    fn new(meters: &Meters) -> Self {
+        Self {
+            waiting: meters.gauge("db_pool_waiting", "Callers that wait for a connection.", &[]),
+            wait: meters.histogram("db_pool_wait_seconds", "How long callers waited for a connection.", &[]),
+            refused: meters.counter("db_pool_refused_total", "Callers that got no connection in time.", &[]),
+            opened: meters.counter("db_connections_opened_total", "Connections opened.", &[]),
+            failed: meters.counter(
+                "db_connections_failed_total",
+                "Tries to open a connection that failed.",
+                &[],
+            ),
+            abandoned: meters.counter(
+                "db_statements_abandoned_total",
+                "Statements and transactions whose caller left before their end.",
+                &[],
+            ),
+            discarded: meters.counter("db_connections_closed_total", "Connections closed.", &[]),
+        }
+    }
+}
