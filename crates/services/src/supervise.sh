@@ -43,5 +43,10 @@ if pid=$(cat "$directory/pid" 2>/dev/null); then
     done
     kill -s KILL "$pid" 2>/dev/null
 fi
+# A Postgres that was killed has left its shared memory to its next start, which will not come: line 7 holds key and id.
+shared=$(sed -n '7s/^ *[0-9]* *\([0-9]*\) *$/\1/p' "$directory/data/postmaster.pid" 2>/dev/null)
+if [ -n "$shared" ]; then
+    ipcrm -m "$shared" 2>/dev/null
+fi
 cd /
 rm -rf "$directory"

@@ -118,6 +118,23 @@ async fn sql_that_fails_says_why() {
     assert!(refused.to_string().contains("division by zero"), "{refused}");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_killed_server_leaves_no_shared_memory_when_it_is_dropped() {
+    let postgres = Postgres::start().await.unwrap();
+    let status = std::fs::read_to_string(postgres.socket_directory().join("data/postmaster.pid")).unwrap();
+    let id = status.lines().nth(6).unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    let exists = || {
+        let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+        segments.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some(id.as_str()))
+    };
+    assert!(exists());
+    postgres.kill().await.unwrap();
+    assert!(exists(), "SIGKILL lets nobody clean up");
+    drop(postgres);
+    assert!(!exists());
+}
+
 /// A directory of certificates, removed by the test that made it.
 struct Files(std::path::PathBuf);
 
