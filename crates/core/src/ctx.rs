@@ -51,6 +51,19 @@ impl Ctx {
         }))
     }
 
+    /// A context for work that a client waits for: made by the edge, once per request.
+    pub fn of_request(deadline: Deadline, criticality: Criticality, trace: Trace) -> Self {
+        Self(Arc::new(Inner {
+            deadline: Some(deadline),
+            criticality,
+            trace: Some(trace),
+            principal: None,
+            tenant: None,
+            cancel: None,
+            position: Arc::new(Mutex::new(Position::START)),
+        }))
+    }
+
     /// Until when an answer is worth anything; `None` means for ever.
     pub fn deadline(&self) -> Option<Deadline> {
         self.0.deadline

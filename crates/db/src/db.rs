@@ -46,8 +46,12 @@ impl Db {
     pub async fn open(config: &Config, tasks: &Tasks, meters: &Meters) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
         let engine = match config.engine().map_err(Error::invalid)? {
-            Engine::Sqlite => EngineOf::Sqlite(Box::new(Sqlite::open(config, meters)?)),
-            Engine::Postgres => EngineOf::Postgres(postgres::Pool::open(config, tasks, meters).await?),
+            Engine::Sqlite => {
+                EngineOf::Sqlite(Box::new(Sqlite::open(config, meters).map_err(Fault::into_error)?))
+            }
+            Engine::Postgres => EngineOf::Postgres(
+                postgres::Pool::open(config, tasks, meters).await.map_err(Fault::into_error)?,
+            ),
         };
         let meters = StatementMeters::new(meters);
         Ok(Self(Arc::new(Inner { engine, config: config.clone(), tasks: tasks.clone(), meters })))
@@ -125,11 +129,11 @@ impl Db {
     /// # Errors
     /// Why it does not.
     pub async fn health(&self, ctx: &Ctx) -> Result<()> {
-        match &self.0.engine {
-            EngineOf::Sqlite(sqlite) => sqlite.health(ctx).await?,
-            EngineOf::Postgres(pool) => pool.health(ctx).await?,
-        }
-        Ok(())
+        let healthy = match &self.0.engine {
+            EngineOf::Sqlite(sqlite) => sqlite.health(ctx).await,
+            EngineOf::Postgres(pool) => pool.health(ctx).await,
+        };
+        healthy.map_err(Fault::into_error)
     }
 
     /// Finishes what is queued and closes. What comes later is refused.

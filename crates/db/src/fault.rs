@@ -162,6 +162,12 @@ impl Fault {
         Fault::Unreadable { wanted: std::any::type_name::<T>(), why: why.to_string() }
     }
 
+    /// The error, naming neither statement nor place. Not a `From`: a second one for `Error` would cost every `Ok(())`
+    /// in an async block its inferred type.
+    pub(crate) fn into_error(self) -> Error {
+        Error::from_source(self.kind(), self)
+    }
+
     /// The error, naming the statement.
     pub(crate) fn of_statement(self, text: &Text) -> Error {
         self.error_from(text.name(), text.place())
@@ -196,13 +202,6 @@ impl Fault {
             }
             _ => None,
         }
-    }
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        let kind = fault.kind();
-        Error::from_source(kind, fault)
     }
 }
 

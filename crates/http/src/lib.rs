@@ -56,3 +56,4 @@ pub use reply::{Created, Html, NoContent, Redirect, Reply};
 pub use route::{Route, RouteInfo, RouteList, Routes, delete, get, patch, post, put, route};
 pub use router::{Mounts, Resolved, Router};
 pub use server::{Arriving, Connection, Server};
+pub use stack::Edge;

@@ -31,7 +31,7 @@ use crate::csrf;
 use crate::door::{Asked, Door, with_header};
 use crate::extract::{Head, Params};
 use crate::policy::RouteService;
-use crate::route::{Describe, Endpoint, RouteInfo};
+use crate::route::{Endpoint, RouteInfo};
 use crate::{Body, Request, Response};
 
 pub use build::Mounts;
@@ -45,8 +45,9 @@ struct Table {
     door: Door,
     paths: matchit::Router<usize>,
     places: Vec<Place>,
-    targets: Vec<Arc<Target>>,
+    targets: Vec<Target>,
     infos: Vec<Arc<RouteInfo>>,
+    document: Option<serde_json::Value>,
 }
 
 /// One pattern with everything that is there.
@@ -59,12 +60,16 @@ struct Place {
 
 /// One route, ready to be called.
 struct Target {
+    handled: Arc<Handled>,
+    /// The same inside its policies, if it has any.
+    layered: Option<RouteService>,
+}
+
+/// One route without its policies.
+struct Handled {
     info: Arc<RouteInfo>,
-    describe: Describe,
     endpoint: Endpoint,
     door: Door,
-    /// The endpoint inside its policies, if it has any.
-    layered: Option<RouteService>,
 }
 
 /// What [`Router::resolve`] found: to be looked at, and then called with the same request.
@@ -107,8 +112,9 @@ impl Router {
         &self.0.infos
     }
 
-    pub(crate) fn describes(&self) -> impl Iterator<Item = (&RouteInfo, Describe)> {
-        self.0.targets.iter().map(|target| (&*target.info, target.describe))
+    /// The API document, if one was asked for.
+    pub fn document(&self) -> Option<&serde_json::Value> {
+        self.0.document.as_ref()
     }
 
     /// Finds the route of a request.
@@ -147,7 +153,7 @@ impl Resolved {
     /// The route; `None` for 404, 405, OPTIONS, and what is nested.
     pub fn route(&self) -> Option<&Arc<RouteInfo>> {
         match &self.outcome {
-            Outcome::Route { target, .. } => Some(&self.router.0.targets[*target].info),
+            Outcome::Route { target, .. } => Some(&self.router.0.targets[*target].handled.info),
             _ => None,
         }
     }
@@ -160,7 +166,7 @@ impl Resolved {
             Outcome::Route { target, params, without_body } => {
                 let target = &table.targets[target];
                 let response = match &target.layered {
-                    None => target.run(request, params).await,
+                    None => target.handled.run(request, params).await,
                     Some(service) => {
                         let mut request = request;
                         request.extensions_mut().insert(Matched(params));
@@ -191,7 +197,7 @@ impl Resolved {
 #[derive(Clone)]
 struct Matched(Params);
 
-impl Target {
+impl Handled {
     async fn run(&self, request: Request, params: Params) -> Response {
         let (parts, body) = request.into_parts();
         let mut head = Head::new(parts, params, Arc::clone(&self.info), self.door.clone());
@@ -210,15 +216,15 @@ impl Target {
 
     /// The endpoint as a service for the policies around it.
     fn service(self: &Arc<Self>) -> RouteService {
-        let target = Arc::clone(self);
+        let handled = Arc::clone(self);
         RouteService::new(tower::service_fn(move |mut request: Request| {
-            let target = Arc::clone(&target);
+            let handled = Arc::clone(&handled);
             async move {
                 let params = request
                     .extensions_mut()
                     .remove::<Matched>()
                     .map_or_else(Params::new, |matched| matched.0);
-                Ok(target.run(request, params).await)
+                Ok(handled.run(request, params).await)
             }
         }))
     }

@@ -32,23 +32,23 @@ mod wire;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::{Request, Response};
-use http_body::Body;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use burgeon_core::{Error, Result};
-use burgeon_runtime::{Cores, Tasks};
+use burgeon_runtime::{Cores, Life, Tasks};
 
 use self::accept::All;
 pub use self::arriving::Arriving;
 pub use self::connection::Connection;
 use self::drain::Drain;
-use crate::{BoxError, Config};
+use crate::{Body, BoxError, Config, Edge};
 
 /// Sockets that listen; [`serve`](Self::serve) answers on them.
 pub struct Server {
@@ -96,7 +96,7 @@ impl Server {
     where
         H: Fn(Request<Arriving>, &Connection) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let cap = listen::connection_cap(self.config.connections);
@@ -124,6 +124,34 @@ impl Server {
         Ok(())
     }
 }
+
+impl Server {
+    /// Serves an application as a service of the process: ready when every core accepts, draining when it is told to.
+    ///
+    /// # Errors
+    /// When a core cannot be started, or dies.
+    pub async fn run(self, edge: Edge, life: Life) -> Result<()> {
+        let drain = async {
+            life.ready();
+            life.draining().await;
+            let deadline = life.drain_deadline().unwrap_or_else(Instant::now);
+            // So that the service itself ends before it is ended.
+            deadline.checked_sub(END).unwrap_or(deadline).max(Instant::now())
+        };
+        let answer = move |request: Request<Arriving>, connection: &Connection| {
+            edge.answer(request.map(body), connection)
+        };
+        self.serve(answer, life.tasks(), drain).await
+    }
+}
+
+/// Without a body there is nothing to watch, and nothing to allocate.
+fn body(arriving: Arriving) -> Body {
+    if http_body::Body::is_end_stream(&arriving) { Body::empty() } else { Body::new(arriving) }
+}
+
+/// What is kept of the drain deadline for joining the cores.
+const END: Duration = Duration::from_millis(1_500);
 
 fn workers(config: &Config) -> usize {
     if config.workers == 0 { Cores::available() } else { config.workers }

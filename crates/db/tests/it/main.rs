@@ -3,4 +3,5 @@
 
 mod house;
 mod postgres;
+mod send;
 mod statements;

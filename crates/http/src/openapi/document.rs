@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::operation::{Operation, reason};
 use super::schemas::Schemas;
 use crate::problem::{PROBLEM_JSON, Problem};
-use crate::route::RouteInfo;
-use crate::router::{Router, names};
+use crate::route::{Describe, RouteInfo};
+use crate::router::names;
 
 /// What the document says about the API as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub struct Info {
 }
 
 /// The document of every route that is not hidden, as OpenAPI 3.1.
-pub fn document(router: &Router, info: &Info) -> Value {
+pub(crate) fn document<'a>(routes: impl Iterator<Item = (&'a RouteInfo, Describe)>, info: &Info) -> Value {
     let mut schemas = Schemas::new();
     let problem = schemas.written::<Problem>();
     let mut paths: Map<String, Value> = Map::new();
     let mut ids: Map<String, Value> = Map::new();
 
-    for (route, describe) in router.describes().filter(|(route, _)| !route.hidden) {
+    for (route, describe) in routes.filter(|(route, _)| !route.hidden) {
         let mut operation =
             Operation::new(&mut schemas, names(&route.path).iter().map(|name| name.to_string()).collect());
         describe(&mut operation);

@@ -8,6 +8,8 @@ mod operation;
 mod page;
 mod schemas;
 
-pub use document::{Info, document};
+pub use document::Info;
 pub use operation::Operation;
-pub use page::routes;
+
+pub(crate) use document::document;
+pub(crate) use page::routes;

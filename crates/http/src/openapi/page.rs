@@ -1,9 +1,12 @@
-//! Where the document is served.
+//! Where the document is read: `/openapi.json` by programs, `/docs` by people.
+//!
+//! The page is made once, at start, from the document alone. It needs no script, no font and no other host.
 
-use std::sync::Arc;
+mod html;
 
+use bytes::Bytes;
 use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::Value;
 
 use burgeon_core::Result;
@@ -12,13 +15,36 @@ use crate::extract::State;
 use crate::route::{RouteList, Routes, get};
 use crate::{Body, Reply as _, Response};
 
-/// `/openapi.json` and `/docs` for this document.
-pub fn routes(document: &Value) -> RouteList {
-    let json = document.to_string();
-    Routes::new(Arc::<str>::from(json)).routes([get("/openapi.json", serve).hidden()]).into()
+/// The document and its page, made once.
+#[derive(Clone)]
+struct Served {
+    json: Bytes,
+    page: Bytes,
 }
 
-async fn serve(State(json): State<Arc<str>>) -> Result<Response> {
-    let json_type = HeaderValue::from_static("application/json");
-    ([(CONTENT_TYPE, json_type)], Body::from(json.to_string())).reply()
+/// `/openapi.json` and `/docs` for this document. They are not part of it.
+pub(crate) fn routes(document: &Value) -> RouteList {
+    let served = Served { json: document.to_string().into(), page: html::render(document).into() };
+    Routes::new(served)
+        .routes([
+            get("/openapi.json", json).name("openapi").hidden(),
+            get("/docs", docs).name("docs").hidden(),
+        ])
+        .into()
+}
+
+async fn json(State(served): State<Served>) -> Result<Response> {
+    send("application/json", served.json)
+}
+
+async fn docs(State(served): State<Served>) -> Result<Response> {
+    send("text/html; charset=utf-8", served.page)
+}
+
+fn send(content_type: &'static str, content: Bytes) -> Result<Response> {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, Body::from(content)).reply()
 }

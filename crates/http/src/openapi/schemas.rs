@@ -62,8 +62,21 @@ impl Schemas {
             components.entry(name).or_insert(schema);
         }
         rename(document, &renamed);
-        components
+        prune(components, document)
     }
+}
+
+/// Only what is referred to, from the document or from what is kept. A query's type, for example, is spread over
+/// parameters and refers to nothing as a whole.
+fn prune(mut components: Map<String, Value>, document: &Value) -> Map<String, Value> {
+    let mut kept = Map::new();
+    let mut wanted = references(document, READ);
+    while let Some(name) = wanted.pop() {
+        let Some(schema) = components.remove(&name) else { continue };
+        wanted.extend(references(&schema, READ));
+        kept.insert(name, schema);
+    }
+    kept
 }
 
 /// The names of both that look different, or refer to such.
@@ -82,7 +95,7 @@ fn differing(read: &Map<String, Value>, written: &Map<String, Value>) -> BTreeSe
             .filter(|(name, schema)| {
                 !differing.contains(*name)
                     && read.contains_key(*name)
-                    && references(schema).iter().any(|name| differing.contains(name))
+                    && references(schema, WRITTEN).iter().any(|name| differing.contains(name))
             })
             .map(|(name, _)| name.clone())
             .collect();
@@ -93,14 +106,11 @@ fn differing(read: &Map<String, Value>, written: &Map<String, Value>) -> BTreeSe
     }
 }
 
-fn references(schema: &Value) -> Vec<String> {
+/// The names below `place` that are referred to.
+fn references(value: &Value, place: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut schema = schema.clone();
-    walk(&mut schema, &mut |reference| {
-        if let Some(name) = reference.strip_prefix(WRITTEN) {
-            found.push(name.to_owned());
-        }
-    });
+    let mut value = value.clone();
+    walk(&mut value, &mut |reference| found.extend(reference.strip_prefix(place).map(str::to_owned)));
     found
 }
 

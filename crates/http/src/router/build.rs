@@ -10,11 +10,12 @@ use tower::{Service, ServiceExt as _};
 
 use burgeon_core::{Error, Result};
 
-use super::{Place, Router, Table, Target};
+use super::{Handled, Place, Router, Table, Target};
 use crate::body::BoxError;
 use crate::door::Door;
-use crate::policy::RouteService;
-use crate::route::{Bound, RouteInfo, RouteList};
+use crate::openapi::{self, Info};
+use crate::policy::{Policy, RouteService};
+use crate::route::{Bound, Endpoint, RouteInfo, RouteList};
 use crate::{Body, Request};
 
 /// What is mounted where: the way to a [`Router`].
@@ -35,6 +36,7 @@ use crate::{Body, Request};
 pub struct Mounts {
     routes: Vec<Bound>,
     nested: Vec<(String, RouteService)>,
+    about: Option<Info>,
 }
 
 impl Mounts {
@@ -74,6 +76,12 @@ impl Mounts {
         self
     }
 
+    /// Serves the API document of all routes at `/openapi.json`, and for people at `/docs`.
+    pub fn with_document(mut self, about: Info) -> Self {
+        self.about = Some(about);
+        self
+    }
+
     /// Every route with its policies, in order.
     pub fn table(&self) -> Vec<RouteInfo> {
         self.routes.iter().map(|bound| bound.info.clone()).collect()
@@ -84,7 +92,13 @@ impl Mounts {
     /// # Errors
     /// [`Kind::Invalid`](burgeon_core::Kind::Invalid) with every mistake: two routes of one method on one path, a
     /// pattern that is none, patterns that name the same part differently.
-    pub fn router(self, door: Door) -> Result<Router> {
+    pub fn router(mut self, door: Door) -> Result<Router> {
+        let document = self.about.take().map(|about| {
+            openapi::document(self.routes.iter().map(|bound| (&bound.info, bound.describe)), &about)
+        });
+        if let Some(document) = &document {
+            self = self.mount("/", openapi::routes(document));
+        }
         let mut faults = Vec::new();
         let mut places: BTreeMap<String, Place> = BTreeMap::new();
         let (mut targets, mut infos) = (Vec::new(), Vec::<Arc<RouteInfo>>::new());
@@ -103,7 +117,7 @@ impl Mounts {
                 continue;
             }
             place.methods.push((info.method.clone(), index));
-            targets.push(ready(info, bound.describe, bound.endpoint, &bound.policies, &door));
+            targets.push(ready(info, bound.endpoint, &bound.policies, &door));
         }
         for (prefix, service) in self.nested {
             for path in [prefix.clone(), format!("{prefix}/"), format!("{prefix}/{{*rest}}")] {
@@ -138,36 +152,18 @@ impl Mounts {
             list.push(place);
         }
         match faults.is_empty() {
-            true => Ok(Router(Arc::new(Table { door, paths, places: list, targets, infos }))),
+            true => Ok(Router(Arc::new(Table { door, paths, places: list, targets, infos, document }))),
             false => Err(Error::invalid(faults.join("\n"))),
         }
     }
 }
 
-fn ready(
-    info: Arc<RouteInfo>,
-    describe: crate::route::Describe,
-    endpoint: crate::route::Endpoint,
-    policies: &[crate::Policy],
-    door: &Door,
-) -> Arc<Target> {
-    let target = |layered, endpoint| Target {
-        info: Arc::clone(&info),
-        describe,
-        endpoint,
-        door: door.clone(),
-        layered,
-    };
-    if policies.is_empty() {
-        return Arc::new(target(None, endpoint));
-    }
-    let inner = Arc::new(target(None, endpoint));
+fn ready(info: Arc<RouteInfo>, endpoint: Endpoint, policies: &[Policy], door: &Door) -> Target {
+    let handled = Arc::new(Handled { info, endpoint, door: door.clone() });
     // The first named is the outermost, so it is applied last.
-    let layered = policies.iter().rev().fold(inner.service(), |service, policy| policy.apply(service));
-    Arc::new(target(
-        Some(layered),
-        Box::new(|_, _| Box::pin(async { Err(Error::internal("called around its policies")) })),
-    ))
+    let layered = (!policies.is_empty())
+        .then(|| policies.iter().rev().fold(handled.service(), |service, policy| policy.apply(service)));
+    Target { handled, layered }
 }
 
 impl Place {

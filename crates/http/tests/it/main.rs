@@ -1,4 +1,5 @@
 //! The edge through its public door: routers are called as services, the server is met through sockets.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
 mod serving;
 
@@ -11,3 +12,4 @@ mod routing;
 mod server_drain;
 mod server_limits;
 mod server_protocols;
+mod stack_requests;

@@ -227,7 +227,7 @@ async fn a_connection_whose_body_was_not_read_is_not_used_again() {
 
 #[tokio::test]
 async fn above_the_cap_connections_wait_and_are_served_when_a_place_is_free() {
-    let config = Config { connections: 2, ..quick() };
+    let config = Config { connections: 2, workers: 1, ..quick() };
     let served = Served::start(&config, |request, _| echo(request));
     let (first, second) = (served.connect().await, served.connect().await);
     let third = served.get("/third");

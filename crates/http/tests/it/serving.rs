@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use burgeon_meter::Meters;
-use burgeon_runtime::Tasks;
+use burgeon_runtime::{Lifecycle, Service, Tasks};
 
-use burgeon_http::{Arriving, Config, Connection, Server};
+use burgeon_http::{Arriving, Config, Connection, Edge, Server};
 
 /// A port of the kernel's choice, two cores, and timeouts short enough to be awaited.
 pub(crate) fn quick() -> Config {
@@ -55,6 +55,23 @@ impl Served {
             let tasks = Tasks::new(&Meters::new());
             server.serve(handler, &tasks, drain).await.unwrap();
             tasks.stop(Duration::from_secs(5)).await.unwrap();
+        });
+        Self { address, stop: Some(stop), ended }
+    }
+
+    /// Serves an application inside the standard stack, as a service of the process.
+    #[expect(clippy::disallowed_methods, reason = "a test owns its tasks and awaits them")]
+    pub(crate) fn edge(config: &Config, edge: Edge) -> Self {
+        let server = Server::bind(config).unwrap();
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel::<Duration>();
+        let lifecycle = Lifecycle::new(burgeon_runtime::Config::default(), &Meters::new())
+            .service(Service::new("http", |life| server.run(edge, life)));
+        let ended = tokio::spawn(async move {
+            let until = async {
+                let _ = stopped.await;
+            };
+            lifecycle.run(until).await.unwrap();
         });
         Self { address, stop: Some(stop), ended }
     }

@@ -1,0 +1,67 @@
+//! What is counted of every request, with one set of handles per route, made at start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use burgeon_meter::{Counter, Gauge, Histogram, Meters};
+
+use crate::{RouteInfo, Router};
+
+/// The handles of every route, and of requests that match none.
+#[derive(Debug)]
+pub(super) struct PerRoute {
+    routes: Vec<Arc<OfRoute>>,
+    none: Arc<OfRoute>,
+}
+
+/// The handles of one route.
+#[derive(Debug)]
+pub(super) struct OfRoute {
+    pub(super) in_flight: Gauge,
+    took: Histogram,
+    // By hundreds of the status, from 1xx; the last counts clients that left before there was one.
+    answered: [Counter; 6],
+}
+
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "left"];
+
+impl PerRoute {
+    pub(super) fn new(router: &Router, meters: &Meters) -> Self {
+        let of = |info: &Arc<RouteInfo>| Arc::new(OfRoute::new(meters, &info.path, info.method.as_str()));
+        Self {
+            routes: router.routes().iter().map(of).collect(),
+            // Never the path or the method as they were sent: those would be labels from outside.
+            none: Arc::new(OfRoute::new(meters, "none", "any")),
+        }
+    }
+
+    pub(super) fn of(&self, route: Option<&Arc<RouteInfo>>) -> &Arc<OfRoute> {
+        route.and_then(|route| self.routes.get(route.index)).unwrap_or(&self.none)
+    }
+}
+
+impl OfRoute {
+    fn new(meters: &Meters, route: &str, method: &str) -> Self {
+        let of = [("route", route), ("method", method)];
+        let answered = CLASSES.map(|class| {
+            let labels = [("route", route), ("method", method), ("status", class)];
+            meters.counter("http_requests_total", "Requests answered, by class of status.", &labels)
+        });
+        Self {
+            in_flight: meters.gauge("http_requests_in_flight", "Requests whose response has not begun.", &of),
+            took: meters.histogram("http_request_seconds", "From a request's head to its response's.", &of),
+            answered,
+        }
+    }
+
+    pub(super) fn answered(&self, status: StatusCode, took: Duration) {
+        self.answered[usize::from(status.as_u16() / 100).clamp(1, 5) - 1].increment();
+        self.took.record(took);
+    }
+
+    pub(super) fn left(&self) {
+        self.answered[5].increment();
+    }
+}
