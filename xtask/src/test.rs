@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::command::{cargo, has_cargo};
+use cargo_metadata::{MetadataCommand, Package};
+
+use crate::command::{cargo, has_cargo, root};
 use crate::install;
 use crate::steps::Steps;
 
@@ -47,14 +49,26 @@ pub(crate) fn tests(steps: &mut Steps, args: &[String], environment: &[(&str, &s
         command("tests", &[&["nextest", "run", "--no-fail-fast", "--no-tests=pass"], &packages, &rest]);
     } else {
         command("build tests", &[&["test", "--no-run"], &packages]);
-        // The targets are named, because without names doctests would run here too.
-        let targets: &[&str] = &["--lib", "--bins", "--tests", "--examples"];
-        command("tests", &[&["test", "--no-fail-fast"], targets, &packages, &rest]);
+        // `--all-targets` leaves out doctests, which have their own step.
+        command("tests", &[&["test", "--no-fail-fast", "--all-targets"], &packages, &rest]);
     }
     // A filter names tests; whoever gives one does not wait for doctests.
-    if rest.is_empty() {
+    if rest.is_empty() && documented(&packages) {
         command("doctests", &[&["test", "--doc", "--no-fail-fast"], &packages]);
     }
+}
+
+/// Whether any of these packages has a library: cargo refuses to look for doctests where there is none.
+fn documented(packages: &[&str]) -> bool {
+    let Ok(metadata) = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec()
+    else {
+        // Cargo will say what is wrong better than we could.
+        return true;
+    };
+    let has_library =
+        |package: &&Package| package.targets.iter().any(|target| target.is_lib() || target.is_proc_macro());
+    let mut libraries = metadata.packages.iter().filter(has_library);
+    packages.contains(&"--workspace") || libraries.any(|package| packages.contains(&package.name.as_str()))
 }
 
 /// Which packages, and everything else.
@@ -75,11 +89,15 @@ impl Selection {
                     selection.packages.extend(args.next().cloned());
                 }
                 "--workspace" => selection.packages.push(arg.clone()),
-                word if word.starts_with("--package=") || word.starts_with("--exclude=") => {
-                    selection.packages.push(arg.clone());
-                }
-                word if word.starts_with("-p") && word.len() > 2 => selection.packages.push(arg.clone()),
-                _ => selection.rest.push(arg.clone()),
+                word => match word.split_once('=') {
+                    Some((flag @ ("--package" | "--exclude"), name)) => {
+                        selection.packages.extend([flag.to_owned(), name.to_owned()]);
+                    }
+                    _ => match word.strip_prefix("-p") {
+                        Some(name) => selection.packages.extend(["-p".to_owned(), name.to_owned()]),
+                        None => selection.rest.push(arg.clone()),
+                    },
+                },
             }
         }
         selection
@@ -97,9 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn only_a_library_has_doctests() {
+        assert!(documented(&["--workspace"]));
+        assert!(documented(&["-p", "burgeon-core"]) && documented(&["-p", "xtask", "-p", "burgeon-core"]));
+        assert!(!documented(&["-p", "xtask"]));
+    }
+
+    #[test]
     fn packages_are_told_from_filters() {
         assert_eq!(selection("-p burgeon-db a_lock"), ("-p burgeon-db".into(), "a_lock".into()));
-        assert_eq!(selection("--package=shop -pxtask"), ("--package=shop -pxtask".into(), String::new()));
+        assert_eq!(selection("--package=shop -pxtask"), ("--package shop -p xtask".into(), String::new()));
         assert_eq!(
             selection("--workspace --exclude shop -- --nocapture"),
             ("--workspace --exclude shop".into(), "-- --nocapture".into())
