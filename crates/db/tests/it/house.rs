@@ -1,6 +1,9 @@
 //! A database per test.
 
-use burgeon_core::Ctx;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use burgeon_core::{Ctx, Deadline};
 use burgeon_db::{Config, Db};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
@@ -11,8 +14,8 @@ pub(crate) struct House {
     pub(crate) db: Db,
     pub(crate) ctx: Ctx,
     pub(crate) meters: Meters,
-    /// Kept for its drop.
-    _directory: TempDir,
+    pub(crate) tasks: Tasks,
+    directory: TempDir,
 }
 
 impl House {
@@ -25,7 +28,18 @@ impl House {
         let mut config = Config::at(format!("sqlite:{}", directory.path().join("test.db").display()));
         change(&mut config);
         let meters = Meters::new();
-        let db = Db::open(&config, &Tasks::new(&meters), &meters).await.unwrap();
-        House { db, ctx: Ctx::background(), meters, _directory: directory }
+        let tasks = Tasks::new(&meters);
+        let db = Db::open(&config, &tasks, &meters).await.unwrap();
+        House { db, ctx: Ctx::background(), meters, tasks, directory }
     }
+
+    /// The file of a SQLite database.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("test.db")
+    }
+}
+
+/// A request that nobody waits for beyond `budget`.
+pub(crate) fn within(budget: Duration) -> Ctx {
+    Ctx::background().with_deadline(Deadline::after(tokio::time::Instant::now().into_std(), budget))
 }

@@ -5,3 +5,4 @@ mod house;
 mod postgres;
 mod send;
 mod statements;
+mod writer;
