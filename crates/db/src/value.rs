@@ -142,7 +142,8 @@ pub trait Param {
     fn into_value(self) -> Value;
 }
 
-/// What may stand in a list parameter. Implemented for everything that is a [`Param`] but bytes and lists.
+/// What may stand in a list parameter: everything that is a [`Param`] but lists and `Option`s. A NULL in a list would
+/// match nothing with `= any` and everything's absence with `<> all`.
 pub trait Item: Param {}
 
 macro_rules! params {
@@ -181,6 +182,8 @@ impl Param for Vec<u8> {
         Value::Bytes(self)
     }
 }
+
+impl Item for Vec<u8> {}
 
 impl Param for &[u8] {
     const TYPE: Type = Type::Bytes;

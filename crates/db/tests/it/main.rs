@@ -1,8 +1,11 @@
 //! The database through its public door.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod crash;
 mod house;
+mod open;
 mod postgres;
 mod send;
 mod statements;
+mod types;
 mod writer;
