@@ -7,6 +7,7 @@ use burgeon_core::{Ctx, Deadline};
 use burgeon_db::{Config, Db};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
+use burgeon_services::Postgres;
 use tempfile::TempDir;
 
 /// A fresh database, removed when dropped.
@@ -15,8 +16,27 @@ pub(crate) struct House {
     pub(crate) ctx: Ctx,
     pub(crate) meters: Meters,
     pub(crate) tasks: Tasks,
-    directory: TempDir,
+    directory: Option<TempDir>,
 }
+
+/// One body, both engines: the tests `NAME::sqlite` and `NAME::postgres`.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name($crate::house::House::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$name($crate::house::House::postgres().await).await;
+            }
+        }
+    )+};
+}
+
+pub(crate) use on_both_engines;
 
 impl House {
     pub(crate) async fn sqlite() -> House {
@@ -27,15 +47,25 @@ impl House {
         let directory = TempDir::new().unwrap();
         let mut config = Config::at(format!("sqlite:{}", directory.path().join("test.db").display()));
         change(&mut config);
+        Self::at(&config, Some(directory)).await
+    }
+
+    /// A database of its own on the server that this process's tests share.
+    pub(crate) async fn postgres() -> House {
+        let url = Postgres::shared().await.unwrap().create_database().await.unwrap();
+        Self::at(&Config::at(url), None).await
+    }
+
+    async fn at(config: &Config, directory: Option<TempDir>) -> House {
         let meters = Meters::new();
         let tasks = Tasks::new(&meters);
-        let db = Db::open(&config, &tasks, &meters).await.unwrap();
+        let db = Db::open(config, &tasks, &meters).await.unwrap();
         House { db, ctx: Ctx::background(), meters, tasks, directory }
     }
 
     /// The file of a SQLite database.
     pub(crate) fn file(&self) -> PathBuf {
-        self.directory.path().join("test.db")
+        self.directory.as_ref().unwrap().path().join("test.db")
     }
 }
 

@@ -7,5 +7,6 @@ mod open;
 mod postgres;
 mod send;
 mod statements;
+mod transactions;
 mod types;
 mod writer;

@@ -1,9 +1,17 @@
 //! Statements, rows and transactions, simply.
 
 use burgeon_core::{Error, Kind, Money, Result};
-use burgeon_db::{Fault, Row, STATEMENTS, sql};
+use burgeon_db::{Engine, Fault, Row, STATEMENTS, sql};
 
-use crate::house::House;
+use crate::house::{House, on_both_engines};
+
+on_both_engines!(
+    a_row_is_read_by_names_a_tuple_by_position,
+    parameters_out_of_order_reach_their_own_place,
+    a_transaction_is_kept_whole_or_not_at_all,
+    a_fault_is_told_by_its_sort,
+    a_statement_is_a_known_value_with_meters,
+);
 
 #[derive(Debug, PartialEq, Row)]
 struct Product {
@@ -14,13 +22,14 @@ struct Product {
     note: Option<String>,
 }
 
-async fn with_products() -> House {
-    let house = House::sqlite().await;
+async fn make_products(house: &House) {
     let on = house.db.write(&house.ctx);
     sql!(
         "make_product",
-        "create table product (id integer primary key, title text not null unique, price integer not null
-            check (price >= 0), note text) strict"
+        sqlite: "create table product (id integer primary key, title text not null constraint title unique,
+            price integer not null constraint price_positive check (price >= 0), note text) strict",
+        postgres: "create table product (id bigint primary key, title text not null constraint title unique,
+            price bigint not null constraint price_positive check (price >= 0), note text)"
     )
     .execute(&on)
     .await
@@ -37,12 +46,10 @@ async fn with_products() -> House {
         .await
         .unwrap();
     }
-    house
 }
 
-#[tokio::test]
-async fn a_row_is_read_by_names_a_tuple_by_position() {
-    let house = with_products().await;
+async fn a_row_is_read_by_names_a_tuple_by_position(house: House) {
+    make_products(&house).await;
     let on = house.db.read(&house.ctx);
     let lamp: Product =
         sql!("find", "select id, title, price, note from product where id = $1", 1).one(&on).await.unwrap();
@@ -66,14 +73,13 @@ async fn a_row_is_read_by_names_a_tuple_by_position() {
     assert_eq!((error.kind(), Fault::of(&error)), (Kind::NotFound, Some(&Fault::NoRow)));
 }
 
-#[tokio::test]
-async fn parameters_out_of_order_reach_their_own_place() {
-    let house = with_products().await;
+async fn parameters_out_of_order_reach_their_own_place(house: House) {
+    make_products(&house).await;
     let on = house.db.write(&house.ctx);
     let price = Money::from_cents(1).unwrap();
     let touched = sql!(
         "reprice",
-        "update product set price = $2, note = $3 where id = $1 and $2 = $2",
+        "update product set price = $2, note = $3 where id = $1 and price <> $2",
         2,
         price,
         "sale"
@@ -88,9 +94,9 @@ async fn parameters_out_of_order_reach_their_own_place() {
     assert_eq!(rows[1], (2, price, Some("sale".to_owned())));
 }
 
-#[tokio::test]
-async fn a_transaction_is_kept_whole_or_not_at_all() {
-    let House { db, ctx, .. } = &with_products().await;
+async fn a_transaction_is_kept_whole_or_not_at_all(house: House) {
+    make_products(&house).await;
+    let House { db, ctx, .. } = &house;
     let result: Result<()> = db
         .tx(ctx, async |tx| {
             sql!("raise", "update product set price = price + 1").execute(tx).await?;
@@ -112,16 +118,21 @@ async fn a_transaction_is_kept_whole_or_not_at_all() {
     assert_eq!((inside.raw(), sum().await), (135_002, 135_002));
 }
 
-#[tokio::test]
-async fn a_fault_is_told_by_its_sort() {
-    let House { db, ctx, .. } = &with_products().await;
+async fn a_fault_is_told_by_its_sort(house: House) {
+    make_products(&house).await;
+    let House { db, ctx, .. } = &house;
     let on = db.write(ctx);
     let error = sql!("again", "insert into product (id, title, price) values (3, 'Mug', 1)")
         .execute(&on)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
-    assert_eq!(Fault::of(&error), Some(&Fault::UniqueViolation { constraint: "product.title".to_owned() }));
+    // SQLite names the columns, Postgres the constraint.
+    let constraint = match db.engine() {
+        Engine::Sqlite => "product.title",
+        Engine::Postgres => "title",
+    };
+    assert_eq!(Fault::of(&error), Some(&Fault::UniqueViolation { constraint: constraint.to_owned() }));
     assert!(error.detail().contains("`again` (crates/db/tests/it/statements.rs:"), "{}", error.detail());
     let error = sql!("below", "update product set price = -1 where id = 1").execute(&on).await.unwrap_err();
     assert!(matches!(Fault::of(&error), Some(Fault::CheckViolation { .. })), "{error:?}");
@@ -129,9 +140,8 @@ async fn a_fault_is_told_by_its_sort() {
     assert!(matches!(Fault::of(&error), Some(Fault::Statement { .. })), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_statement_is_a_known_value_with_meters() {
-    let house = with_products().await;
+async fn a_statement_is_a_known_value_with_meters(house: House) {
+    make_products(&house).await;
     let add = STATEMENTS.iter().find(|stmt| stmt.name() == "add_product").unwrap();
     assert_eq!((add.params(), add.id().is_some()), (3, true));
     assert!(add.place().file.ends_with("statements.rs"));

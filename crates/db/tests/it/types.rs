@@ -10,7 +10,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::house::House;
+use crate::house::{House, on_both_engines};
+
+on_both_engines!(every_type_comes_back_as_it_went, a_value_that_does_not_fit_its_field_is_named);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Tags {
@@ -121,8 +123,7 @@ fn all() -> impl Strategy<Value = All> {
     )
 }
 
-/// The body for both engines.
-async fn round_trips(house: House) {
+async fn every_type_comes_back_as_it_went(house: House) {
     let House { db, ctx, .. } = &house;
     sql!(
         "make_all",
@@ -204,13 +205,7 @@ async fn round_trips(house: House) {
     assert_eq!(none, [0_i64; 0]);
 }
 
-#[tokio::test]
-async fn every_type_comes_back_as_it_went_on_sqlite() {
-    round_trips(House::sqlite().await).await;
-}
-
-/// The body for both engines.
-async fn misread(house: House) {
+async fn a_value_that_does_not_fit_its_field_is_named(house: House) {
     let House { db, ctx, .. } = &house;
     let on = db.read(ctx);
     let detail = |error: burgeon_core::Error| error.detail();
@@ -244,11 +239,6 @@ async fn misread(house: House) {
     let keys = std::collections::BTreeMap::from([((1, 2), 3)]);
     let says = detail(sql!("bad_json", "select $1", Json(keys)).one::<String>(&on).await.unwrap_err());
     assert!(says.contains("is no JSON"), "{says}");
-}
-
-#[tokio::test]
-async fn a_value_that_does_not_fit_its_field_is_named_on_sqlite() {
-    misread(House::sqlite().await).await;
 }
 
 #[tokio::test]
