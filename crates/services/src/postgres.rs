@@ -111,6 +111,8 @@ impl Options {
             ("fsync", if self.fsync { "on" } else { "off" }.to_owned()),
             ("full_page_writes", if self.fsync { "on" } else { "off" }.to_owned()),
             ("timezone", "UTC".to_owned()),
+            // In files of its own directory: what lies in /dev/shm would outlive a server that was killed.
+            ("dynamic_shared_memory_type", "mmap".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();

@@ -129,6 +129,7 @@ async fn a_killed_server_leaves_no_shared_memory_when_it_is_dropped() {
         segments.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some(id.as_str()))
     };
     assert!(exists());
+    assert_eq!(postgres.psql("postgres", "show dynamic_shared_memory_type").await.unwrap(), "mmap");
     postgres.kill().await.unwrap();
     assert!(exists(), "SIGKILL lets nobody clean up");
     drop(postgres);
