@@ -34,12 +34,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use burgeon_tls::TlsAcceptor;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use burgeon_core::{Error, Result};
 use burgeon_runtime::{Cores, Life, Tasks};

@@ -37,7 +37,7 @@ struct Owned {
     reason: &'static str,
 }
 
-const OWNED: [Owned; 9] = [
+const OWNED: [Owned; 10] = [
     Owned {
         name: "tokio-postgres",
         owner: "burgeon-db",
@@ -51,6 +51,11 @@ const OWNED: [Owned; 9] = [
     Owned { name: "sea-query", owner: "burgeon-db", reason: "statements are known values with a name" },
     Owned {
         name: "rustls",
+        owner: "burgeon-tls",
+        reason: "two crypto providers in one build panic at run time",
+    },
+    Owned {
+        name: "tokio-rustls",
         owner: "burgeon-tls",
         reason: "two crypto providers in one build panic at run time",
     },

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use burgeon_tls::TlsAcceptor;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
@@ -12,7 +13,6 @@ use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use burgeon_runtime::Core;
 

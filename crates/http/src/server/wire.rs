@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use burgeon_tls::ServerStream;
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use super::progress::Progress;
 
@@ -16,7 +16,7 @@ use super::progress::Progress;
 pub(super) enum Stream {
     Plain(TcpStream),
     // Boxed: rustls's state is some kilobytes, and most connections have none.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<ServerStream<TcpStream>>),
 }
 
 /// A [`Stream`] that first gives back what was read ahead to learn the protocol.
