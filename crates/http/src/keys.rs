@@ -10,6 +10,7 @@
 //! - A key is never printed.
 
 mod ring;
+mod table;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -38,6 +39,9 @@ struct Inner {
 /// Clocks of nodes may differ by this much before a signed value counts as expired.
 pub(crate) const LEEWAY: Duration = Duration::from_secs(60);
 
+/// No value is good for longer, so that keys can be removed.
+pub(crate) const MOST_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
 const VERSION: u8 = 1;
 const HEAD: usize = 1 + 8 + 8;
 const TAG: usize = 32;
@@ -48,12 +52,21 @@ impl Keys {
         Self::from_ring(Ring::fixed(secret), Timestamp::now)
     }
 
+    /// A handle without a key yet: sealing fails and nothing opens until [`follow`](Self::follow) has found one.
+    pub fn awaiting() -> Self {
+        Self::from_ring(Ring::new(Vec::new()), Timestamp::now)
+    }
+
     pub(crate) fn from_ring(ring: Ring, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner { ring: RwLock::new(Arc::new(ring)), clock: Box::new(clock) }))
     }
 
     pub(crate) fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.0.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, ring: Ring) {
+        *self.0.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -63,13 +76,17 @@ impl Keys {
     /// `content` as text that anyone can read and nobody can change, good for `lifetime` from now.
     ///
     /// # Errors
-    /// [`Kind::Internal`](burgeon_core::Kind::Internal) when there is no key yet.
+    /// [`Kind::Internal`](burgeon_core::Kind::Internal) when there is no key yet, or when `lifetime` is above 90 days.
     pub fn seal(&self, purpose: &str, content: &[u8], lifetime: Duration) -> Result<String> {
+        if lifetime > MOST_LIFETIME {
+            return Err(Error::internal(
+                "a signed value is good for at most 90 days: keys are removed after that",
+            ));
+        }
         let now = self.now();
         let ring = self.ring();
         let key = ring.signing(now).ok_or_else(|| Error::internal("there is no signing key yet"))?;
-        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
-        let expires = now.as_second().saturating_add(lifetime);
+        let expires = now.as_second().saturating_add(lifetime.as_secs() as i64);
 
         let mut sealed = Vec::with_capacity(HEAD + content.len() + TAG);
         sealed.push(VERSION);

@@ -10,6 +10,7 @@
 //! - No type of axum is in this crate's interface but behind [`Axum`].
 
 mod accept;
+mod admin;
 mod assets;
 mod body;
 mod config;
@@ -36,6 +37,7 @@ mod text;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use schemars::{self, JsonSchema};
 
+pub use admin::admin;
 pub use assets::Assets;
 pub use body::{Body, BoxError, Request, Response};
 pub use config::{Config, Cors, Tls};

@@ -13,8 +13,6 @@ pub(crate) struct Key {
     pub(crate) secret: [u8; 32],
     /// From when on it signs.
     pub(crate) signs_from: Timestamp,
-    /// Until when what it signed can be good.
-    pub(crate) verifies_until: Timestamp,
 }
 
 impl fmt::Debug for Key {
@@ -22,7 +20,6 @@ impl fmt::Debug for Key {
         f.debug_struct("Key")
             .field("id", &self.id)
             .field("signs_from", &self.signs_from)
-            .field("verifies_until", &self.verifies_until)
             .finish_non_exhaustive()
     }
 }
@@ -42,7 +39,7 @@ impl Ring {
 
     pub(crate) fn fixed(secret: &[u8]) -> Self {
         let secret: [u8; 32] = Sha256::digest(secret).into();
-        Self::new(vec![Key { id: 0, secret, signs_from: Timestamp::MIN, verifies_until: Timestamp::MAX }])
+        Self::new(vec![Key { id: 0, secret, signs_from: Timestamp::MIN }])
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -9,7 +9,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn key(id: i64, signs_from: i64) -> Key {
     let secret = [id as u8; 32];
     let signs_from = Timestamp::from_second(signs_from).unwrap();
-    Key { id, secret, signs_from, verifies_until: Timestamp::MAX }
+    Key { id, secret, signs_from }
 }
 
 fn at(now: &Arc<AtomicI64>, ring: Ring) -> Keys {
@@ -76,6 +76,14 @@ fn a_new_key_signs_when_its_time_has_come_and_the_old_one_still_verifies() {
 
     let without_the_old = at(&now, Ring::new(vec![key(2, 200)]));
     assert!(without_the_old.open("p", &before).is_none() && without_the_old.open("p", &after).is_some());
+}
+
+#[test]
+fn without_a_key_nothing_is_sealed_and_nothing_opens() {
+    let keys = Keys::awaiting();
+    assert!(keys.seal("p", b"x", HOUR).unwrap_err().detail().contains("no signing key yet"));
+    assert_eq!(keys.open("p", &Keys::fixed(b"k").seal("p", b"x", HOUR).unwrap()), None);
+    assert!(Keys::fixed(b"k").seal("p", b"x", MOST_LIFETIME + HOUR).is_err());
 }
 
 #[test]

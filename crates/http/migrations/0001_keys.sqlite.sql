@@ -1,0 +1,7 @@
+-- Signing keys of cookies and form tokens, shared by all nodes. Removing a row makes worthless what it signed.
+create table burgeon_key (
+    generation integer primary key,
+    secret blob not null,
+    -- Seconds since 1970 on the database's clock.
+    signs_from integer not null
+) strict;
