@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use burgeon_core::{Ctx, Deadline, Error, Result};
 use burgeon_db::{Db, sql};
-use burgeon_runtime::{Restart, Task, Tasks};
+use burgeon_runtime::{Restart, Tasks};
 
 use super::{Key, Keys, MOST_LIFETIME, Ring};
 
@@ -40,24 +40,27 @@ impl Keys {
     /// # Errors
     /// Whatever befell the database.
     pub async fn follow(&self, db: &Db, tasks: &Tasks) -> Result<()> {
-        self.look(db).await?;
+        self.refresh(db).await?;
         let (keys, db, stopping) = (self.clone(), db.clone(), tasks.stopping());
-        let _: Task<()> = tasks.supervise("signing keys", Restart::default(), move || {
+        drop(tasks.supervise("signing keys", Restart::default(), move || {
             let (keys, db, stopping) = (keys.clone(), db.clone(), stopping.clone());
             async move {
                 loop {
                     tokio::select! {
-                        () = sleep(LOOK) => keys.look(&db).await?,
+                        () = sleep(LOOK) => keys.refresh(&db).await?,
                         () = stopping.cancelled() => return Ok(()),
                     }
                 }
             }
-        });
+        }));
         Ok(())
     }
 
-    /// One turn: reads the table, and makes or removes keys where it is time.
-    pub(crate) async fn look(&self, db: &Db) -> Result<()> {
+    /// One turn of [`follow`](Self::follow): reads the table, and makes or removes keys where it is time.
+    ///
+    /// # Errors
+    /// Whatever befell the database.
+    pub async fn refresh(&self, db: &Db) -> Result<()> {
         let deadline = Deadline::after(Instant::now().into_std(), LIMIT);
         let ctx = Ctx::background().with_deadline(deadline);
         let mut seen = read(db, &ctx).await?;
@@ -81,6 +84,7 @@ impl Keys {
             sql!("remove_keys", "delete from burgeon_key where generation < $1", oldest)
                 .execute(&db.write(&ctx))
                 .await?;
+            seen.keys.retain(|key| key.id >= oldest);
         }
         if seen.keys.is_empty() {
             return Err(Error::internal("the table `burgeon_key` is empty though a key was just added"));

@@ -3,11 +3,14 @@
 
 mod serving;
 
+mod admin;
 mod assets;
 mod client;
 mod forms;
 mod health;
+mod keys;
 mod openapi;
+mod refusals;
 mod routing;
 mod server_drain;
 mod server_limits;
