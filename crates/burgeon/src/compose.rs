@@ -7,16 +7,18 @@
 use std::sync::Arc;
 
 use burgeon_db::Db;
-use burgeon_http::{Door, Keys, Mounts, Router, probes};
+use burgeon_http::{Door, Edge, Keys, Mounts, openapi, probes};
 use burgeon_meter::Meters;
 use burgeon_runtime::{Health, Lifecycle};
+use burgeon_telemetry::Telemetry;
 
+use crate::admin::Observed;
 use crate::config::Configuration;
 use crate::module::FirstStart;
 use crate::parts::Parts;
 use crate::services::{self, Ports};
 use crate::settings::{Sections, Settings};
-use crate::{App, Command, Edge, Progress, StartError, database, first_start, modules};
+use crate::{App, Command, Progress, StartError, database, first_start, modules};
 
 /// An application put together: everything is built, nothing serves yet.
 pub(crate) struct Composed {
@@ -27,7 +29,8 @@ pub(crate) struct Composed {
     pub(crate) db: Db,
     pub(crate) parts: Parts,
     pub(crate) commands: Vec<Command>,
-    pub(crate) router: Router,
+    pub(crate) edge: Edge,
+    pub(crate) meters: Meters,
     pub(crate) first_starts: Vec<(String, FirstStart)>,
 }
 
@@ -44,7 +47,7 @@ pub(crate) struct Serving {
 
 /// Builds everything, and changes nothing: no table, no socket.
 pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, StartError> {
-    let App { name, modules: declared, commands, error_page, serialised, .. } = app;
+    let App { name, version, about, modules: declared, commands, error_page, serialised, .. } = app;
     let Settings { sections, gives, configuration } = settings;
 
     // Meters come first: whatever is made after them counts from its first moment.
@@ -61,7 +64,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     let mut parts = Parts::default();
     parts.put(db.clone(), "Burgeon");
     parts.put(tasks, "Burgeon");
-    parts.put(meters, "Burgeon");
+    parts.put(meters.clone(), "Burgeon");
     parts.put(health.clone(), "Burgeon");
     parts.put(keys.clone(), "Burgeon");
     parts.put(Progress::new(name), "Burgeon");
@@ -89,7 +92,9 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     }
 
     // Routes after the modules. The router refuses two routes on one path, wherever they were declared.
-    let mut mounts = Mounts::new().mount("/", probes(&health));
+    let about =
+        openapi::Info { title: name.to_owned(), version: version.to_owned(), description: about.to_owned() };
+    let mut mounts = Mounts::new().with_document(about).mount("/", probes(&health));
     for routes in modules.iter_mut().flat_map(|module| std::mem::take(&mut module.routes)) {
         mounts = mounts.mount("/", routes);
     }
@@ -99,9 +104,12 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     }
     let router =
         mounts.router(door).map_err(|error| StartError::because("the routes do not fit together", error))?;
+    // Around the routes what every request goes through.
+    let edge = Edge::new(&sections.http, router, &meters)
+        .map_err(|error| StartError::because("the edge cannot be made", error))?;
 
     let configuration = Arc::new(configuration);
-    Ok(Composed { name, sections, configuration, lifecycle, db, parts, commands, router, first_starts })
+    Ok(Composed { name, sections, configuration, lifecycle, db, parts, commands, edge, meters, first_starts })
 }
 
 impl Composed {
@@ -117,16 +125,16 @@ impl Composed {
     }
 
     /// Says what will run, in the order in which it starts; it stops in reverse.
-    pub(crate) fn serve(self) -> Serving {
-        let Self { name, sections, configuration, lifecycle, db, router, .. } = self;
-        let edge = Edge::new(router, &sections.http);
+    pub(crate) fn serve(self, telemetry: Option<Arc<Telemetry>>) -> Serving {
+        let Self { name, sections, configuration, lifecycle, db, edge, meters, .. } = self;
         let health = lifecycle.health();
+        let observed = Observed { meters, health: health.clone(), telemetry };
         let ports = Arc::new(Ports::default());
         let lifecycle = lifecycle
             // The database closes last: until then somebody may still write down what was done.
             .service(services::database(db.clone()))
             // The probes before the application, so that the platform hears why it is not ready yet.
-            .service(services::admin(sections.admin, ports.clone()))
+            .service(services::admin(sections.admin, observed, ports.clone()))
             // The application last in and first out: nobody is let in before everything works.
             .service(services::http(sections.http, edge.clone(), ports.clone()));
         Serving { name, configuration, lifecycle, health, db, edge, ports }

@@ -9,7 +9,6 @@ mod command;
 mod compose;
 pub mod config;
 mod database;
-mod edge;
 mod environment;
 mod first_start;
 mod module;
@@ -28,6 +27,7 @@ pub use burgeon_core::{
     Cancel, Criticality, Ctx, Deadline, Error, Field, Kind, Money, OrNotFound, Position, Principal, Result,
     Secret, Tenant, Trace, units,
 };
+pub use burgeon_http::Edge;
 pub use burgeon_macros::api;
 pub use burgeon_meter::Meters;
 pub use burgeon_runtime::{Health, Tasks};
@@ -38,7 +38,6 @@ pub use {
 
 pub use app::App;
 pub use command::{Command, command};
-pub use edge::Edge;
 pub use environment::Environment;
 pub use module::Module;
 pub use node::Node;

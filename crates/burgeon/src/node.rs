@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burgeon_core::{Cancel, CancelGuard, Result};
 use burgeon_db::Db;
+use burgeon_http::Edge;
 use burgeon_meter::Meters;
 use burgeon_runtime::{Health, Task, Tasks};
 
@@ -12,7 +13,9 @@ use crate::compose::{Serving, compose};
 use crate::config::Configuration;
 use crate::services::Ports;
 use crate::settings::Settings;
-use crate::{App, Edge, Environment, StartError};
+use tokio::sync::oneshot;
+
+use crate::{App, Environment, StartError};
 
 /// An application that serves, in this process: made by [`App::start`]. Several may live beside each other.
 ///
@@ -34,24 +37,23 @@ pub(crate) async fn start(mut app: App, environment: &Environment) -> Result<Nod
     let settings = Settings::load(&mut app, environment, None)?;
     let mut composed = compose(app, settings).await?;
     composed.prepare().await?;
-    let Serving { name, configuration, lifecycle, health, db, edge, ports } = composed.serve();
+    let Serving { name, configuration, lifecycle, health, db, edge, ports } = composed.serve(None);
     let (stop, stopping) = Cancel::new();
     let owner = Tasks::new(&Meters::new());
-    let run = lifecycle.run(async move { stopping.cancelled().await });
-    let mut ended = owner.spawn(format!("application {name}"), run);
-    // Ready when the last service is: its address is known then.
-    let ready = async {
-        while !health.report().await.started {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+    let (tell, mut ready) = oneshot::channel();
+    let told = move || {
+        // Nobody listens any more only when the start was given up.
+        let _ = tell.send(());
     };
+    let run = lifecycle.when_ready(told).run(async move { stopping.cancelled().await });
+    let mut ended = owner.spawn(format!("application {name}"), run);
     tokio::select! {
         biased;
+        Ok(()) = &mut ready => Ok(Node { db, edge, health, configuration, ports, stop, ended, owner }),
         died = &mut ended => Err(match died.flatten() {
             Err(error) => StartError::because(format!("{name} did not start"), error),
             Ok(()) => StartError::new(format!("{name} ended while it started")),
         }),
-        () = ready => Ok(Node { db, edge, health, configuration, ports, stop, ended, owner }),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use burgeon_core::{Ctx, Result};
+use burgeon_core::Ctx;
 use burgeon_db::Db;
-use burgeon_http::{Body, Config, Door, Mounts, Server, probes_with_reasons};
+use burgeon_http::{Config, Edge, Server};
 use burgeon_runtime::{Life, Service};
-use tokio::time::Instant;
 
-use crate::{Edge, admin};
+use crate::admin::{self, Observed};
 
 /// Where the servers listen, known once they do.
 #[derive(Debug, Default)]
@@ -33,8 +32,8 @@ pub(crate) fn database(db: Db) -> Service {
     })
 }
 
-/// Probes with their reasons, on a port that is not the public's.
-pub(crate) fn admin(config: admin::Config, ports: Arc<Ports>) -> Service {
+/// Probes with their reasons, meters and the log's level, on a port that is not the public's.
+pub(crate) fn admin(config: admin::Config, observed: Observed, ports: Arc<Ports>) -> Service {
     Service::new("admin", async move |life: Life| {
         if !config.enabled {
             life.ready();
@@ -42,10 +41,10 @@ pub(crate) fn admin(config: admin::Config, ports: Arc<Ports>) -> Service {
             return Ok(());
         }
         let server = Server::bind(&config.listener())?;
+        let edge = admin::edge(&config, observed)?;
+        // Set once: a service starts once.
         let _ = ports.admin.set(server.address());
-        let router = Mounts::new().mount("/", probes_with_reasons(life.health())).router(Door::new())?;
-        let edge = Edge::new(router, &Config::default());
-        serve(server, edge, &life).await
+        server.run(edge, life).await
     })
     .after(["database"])
 }
@@ -55,21 +54,7 @@ pub(crate) fn http(config: Config, edge: Edge, ports: Arc<Ports>) -> Service {
     Service::new("http", async move |life: Life| {
         let server = Server::bind(&config)?;
         let _ = ports.http.set(server.address());
-        serve(server, edge, &life).await
+        server.run(edge, life).await
     })
     .after(["database", "admin"])
-}
-
-async fn serve(server: Server, edge: Edge, life: &Life) -> Result<()> {
-    let drain = async {
-        // First polled when every core accepts connections: now it is true that it serves.
-        life.ready();
-        life.draining().await;
-        life.drain_deadline().unwrap_or_else(Instant::now)
-    };
-    let handler = move |request: http::Request<_>, _connection: &_| {
-        let edge = edge.clone();
-        async move { edge.answer(request.map(Body::new)).await }
-    };
-    server.serve(handler, life.tasks(), drain).await
 }

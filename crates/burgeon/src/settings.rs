@@ -63,6 +63,7 @@ pub(crate) struct Sections {
     pub(crate) admin: crate::admin::Config,
     pub(crate) database: burgeon_db::Config,
     pub(crate) runtime: burgeon_runtime::Config,
+    pub(crate) telemetry: burgeon_telemetry::Config,
 }
 
 /// Everything the composition needs to know, read and checked.
@@ -81,6 +82,7 @@ pub(crate) fn house() -> Vec<Section> {
         Section::new("admin", crate::admin::Config::validate),
         Section::new("database", burgeon_db::Config::validate),
         Section::new("runtime", burgeon_runtime::Config::validate),
+        Section::new("telemetry", burgeon_telemetry::Config::validate),
     ]
 }
 
@@ -130,6 +132,7 @@ impl Settings {
             admin: configuration.section("admin").ok_or_else(|| missing("admin"))?,
             database: configuration.section("database").ok_or_else(|| missing("database"))?,
             runtime: configuration.section("runtime").ok_or_else(|| missing("runtime"))?,
+            telemetry: configuration.section("telemetry").ok_or_else(|| missing("telemetry"))?,
         };
         Ok(Self { sections, gives, configuration })
     }

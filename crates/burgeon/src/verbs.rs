@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use burgeon_core::Ctx;
+use burgeon_db::{Engine, STATEMENTS};
+use burgeon_telemetry::Telemetry;
 use clap::{Arg, ArgAction, ArgMatches};
 
-use crate::compose::{Composed, compose};
+use crate::compose::{Composed, Serving, compose};
 use crate::config::{columns, json, table};
+use crate::services::Ports;
 use crate::settings::Settings;
 use crate::{App, Environment, Progress, StartError};
 
@@ -58,20 +62,39 @@ async fn verb(mut app: App, environment: &Environment, matches: &ArgMatches) -> 
             Ok(ExitCode::SUCCESS)
         }
         Some(("routes", rest)) => routes(inspect(app, settings).await?, rest).await,
+        Some(("openapi", _)) => openapi(inspect(app, settings).await?).await,
+        Some(("statements", rest)) => {
+            statements(rest);
+            Ok(ExitCode::SUCCESS)
+        }
         Some((name, rest)) => command(app, settings, name, rest).await,
     }
 }
 
 async fn serve(app: App, settings: Settings) -> Result<ExitCode, StartError> {
+    // The log first: everything after it may have something to say. Kept to the end, for the last lines.
+    let telemetry = Arc::new(log(&settings)?);
     let mut composed = compose(app, settings).await?;
     composed.prepare().await?;
-    let serving = composed.serve();
-    let (name, ports) = (serving.name, serving.ports.clone());
-    let ended = serving.lifecycle.run_until_signal().await;
-    drop(ports);
-    match ended {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(StartError::because(format!("{name} ended"), error)),
+    let Serving { name, lifecycle, ports, .. } = composed.serve(Some(telemetry.clone()));
+    let ended = lifecycle.when_ready(move || greet(name, &ports)).run_until_signal().await;
+    drop(telemetry);
+    ended.map(|()| ExitCode::SUCCESS).map_err(|error| StartError::because("stopped", error))
+}
+
+fn log(settings: &Settings) -> Result<Telemetry, StartError> {
+    burgeon_telemetry::init(&settings.sections.telemetry)
+        .map_err(|error| StartError::because("the log cannot be opened", error))
+}
+
+/// Where to look, for the person who started it. On standard output, which is not the log.
+fn greet(name: &str, ports: &Ports) {
+    let Some(http) = ports.http.get() else { return };
+    println!("{name} is ready");
+    println!("  http://{http}/        the application");
+    println!("  http://{http}/docs    its API");
+    if let Some(admin) = ports.admin.get() {
+        println!("  http://{admin}/readyz  probes; /metrics, /log/level");
     }
 }
 
@@ -82,6 +105,7 @@ async fn command(
     name: &str,
     rest: &ArgMatches,
 ) -> Result<ExitCode, StartError> {
+    let telemetry = log(&settings)?;
     let mut composed = compose(app, settings).await?;
     composed.prepare().await?;
     let at = composed.commands.iter().position(|command| command.name == name);
@@ -97,6 +121,7 @@ async fn command(
     let stopped = tasks.stop(composed.sections.runtime.drain_timeout).await;
     done.map_err(|error| StartError::because(format!("`{name}` failed"), error))?;
     stopped.map_err(|error| StartError::because(format!("`{name}` left tasks behind"), error))?;
+    drop(telemetry);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,7 +138,7 @@ async fn routes(
     (composed, directory): (Composed, tempfile::TempDir),
     rest: &ArgMatches,
 ) -> Result<ExitCode, StartError> {
-    let routes = composed.router.routes();
+    let routes = composed.edge.router().routes();
     print(
         rest,
         || {
@@ -146,6 +171,49 @@ async fn routes(
     Ok(ExitCode::SUCCESS)
 }
 
+async fn openapi((composed, directory): (Composed, tempfile::TempDir)) -> Result<ExitCode, StartError> {
+    let document = composed.edge.router().document().cloned().unwrap_or_default();
+    println!("{document:#}");
+    composed.db.close().await;
+    drop(directory);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every statement that is in the binary.
+fn statements(rest: &ArgMatches) {
+    let mut statements: Vec<_> = STATEMENTS.iter().collect();
+    statements.sort_by_key(|statement| (statement.place().file, statement.place().line));
+    print(
+        rest,
+        || {
+            let head = ["NAME", "PLACE", "SQL"].map(str::to_owned);
+            let rows = statements.iter().map(|statement| {
+                [
+                    statement.name().to_owned(),
+                    statement.place().to_string(),
+                    on_one_line(statement.sql(Engine::Postgres)),
+                ]
+            });
+            columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+        },
+        || {
+            let shown = statements.iter().map(|statement| {
+                serde_json::json!({
+                    "name": statement.name(),
+                    "place": statement.place().to_string(),
+                    "sqlite": statement.sql(Engine::Sqlite),
+                    "postgres": statement.sql(Engine::Postgres),
+                })
+            });
+            shown.collect()
+        },
+    );
+}
+
+fn on_one_line(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Prints for people, or with `--json` for programs.
 fn print(matches: &ArgMatches, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
     match matches.try_get_one::<bool>("json") {
@@ -160,6 +228,8 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
     let house = [
         clap::Command::new("serve").about("Serves. This is what happens when nothing is said"),
         clap::Command::new("routes").about("Lists every route with its policy").arg(json()),
+        clap::Command::new("openapi").about("Prints the API document (OpenAPI 3.1)"),
+        clap::Command::new("statements").about("Lists every SQL statement with its place").arg(json()),
         clap::Command::new("config")
             .about("Says what the configuration is")
             .subcommand_required(true)

@@ -53,13 +53,15 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// lifecycle.run(async { /* until this ends; a server calls `run_until_signal()` */ }).await
 /// # }).unwrap();
 /// ```
-#[derive(Debug)]
 pub struct Lifecycle {
     config: Config,
     tasks: Tasks,
     health: Health,
     services: Vec<Service>,
+    when_ready: Vec<WhenReady>,
 }
+
+type WhenReady = Box<dyn FnOnce() + Send>;
 
 /// Why the process stops.
 enum Cause {
@@ -71,6 +73,7 @@ struct Walk {
     config: Config,
     tasks: Tasks,
     health: Health,
+    when_ready: Vec<WhenReady>,
     running: Vec<Running>,
     // The services' ends, as they come.
     ends: Ends,
@@ -96,13 +99,26 @@ impl Lifecycle {
     #[track_caller]
     pub fn new(config: Config, meters: &Meters) -> Self {
         let tasks = Tasks::with_blocking_limit(meters, config.blocking_threads);
-        Self { config, tasks, health: Health::in_phase(Phase::Starting), services: Vec::new() }
+        Self {
+            config,
+            tasks,
+            health: Health::in_phase(Phase::Starting),
+            services: Vec::new(),
+            when_ready: Vec::new(),
+        }
     }
 
     /// Adds a service. It starts after those declared before it and those it names by [`Service::after`].
     #[must_use]
     pub fn service(mut self, service: Service) -> Self {
         self.services.push(service);
+        self
+    }
+
+    /// Calls `tell` once, when every service is ready and the probes say so. Not called when the start fails.
+    #[must_use]
+    pub fn when_ready(mut self, tell: impl FnOnce() + Send + 'static) -> Self {
+        self.when_ready.push(Box::new(tell));
         self
     }
 
@@ -127,12 +143,13 @@ impl Lifecycle {
     /// before anything has started.
     #[track_caller]
     pub fn run(self, until: impl Future<Output = ()> + Send) -> impl Future<Output = Result<()>> + Send {
-        let Self { config, tasks, health, services } = self;
+        let Self { config, tasks, health, services, when_ready } = self;
         let nodes: Vec<_> = services.iter().map(|it| Node { name: &it.name, after: &it.after }).collect();
         let order = order(&nodes).unwrap_or_else(|why| refuse(&why));
         let mut services: Vec<_> = services.into_iter().map(Some).collect();
         let services: Vec<_> = order.into_iter().filter_map(|index| services[index].take()).collect();
-        let walk = Walk { config, tasks, health, running: Vec::new(), ends: FuturesUnordered::new() };
+        let walk =
+            Walk { config, tasks, health, when_ready, running: Vec::new(), ends: FuturesUnordered::new() };
         walk.walk(services, until)
     }
 
@@ -169,6 +186,12 @@ impl Lifecycle {
     }
 }
 
+impl std::fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lifecycle").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
 #[track_caller]
 #[expect(
     clippy::panic,
@@ -186,6 +209,7 @@ impl Walk {
             Ok(()) => {
                 self.health.apply(Event::AllReady);
                 tracing::info!(services = self.running.len(), "ready");
+                self.when_ready.drain(..).for_each(|tell| tell());
                 self.be_ready(until).await
             }
             Err(cause) => cause,

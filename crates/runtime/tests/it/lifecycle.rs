@@ -81,6 +81,27 @@ async fn services_start_after_what_they_need_and_stop_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_readiness_is_told_once_it_is_true_and_never_of_a_failed_start() {
+    let (tell, told) = oneshot::channel();
+    let lifecycle = lifecycle().service(good("http", &Book::default()));
+    let health = lifecycle.health();
+    lifecycle
+        .when_ready(move || drop(tell.send(())))
+        .run(async move {
+            told.await.unwrap();
+            assert!(health.report().await.ready);
+        })
+        .await
+        .unwrap();
+
+    let (tell, told) = oneshot::channel::<()>();
+    let broken = Service::new("broken", async |_| Err(Error::unavailable("No disk.")));
+    let lifecycle = self::lifecycle().service(broken).when_ready(move || drop(tell.send(())));
+    lifecycle.run(std::future::pending()).await.unwrap_err();
+    assert!(told.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_process_is_unready_before_anything_begins_to_drain() {
     let config = Config { drain_delay: 5 * SECOND, ..Config::default() };
     let lifecycle = Lifecycle::new(config, &Meters::new());
