@@ -75,10 +75,12 @@ impl Group {
         let (closed, aborted) = (list.closed, list.aborted);
         drop(list);
         if self.stopping.is_cancelled() {
-            part.raise();
+            part.raise.cancel();
         }
+        // Only ever set: whoever stops the whole may have found the part in between.
         let mut list = part.list();
-        (list.closed, list.aborted) = (closed, aborted);
+        list.closed |= closed;
+        list.aborted |= aborted;
     }
 
     /// A place in the list; `None` once the group is closed.
@@ -106,9 +108,16 @@ impl Group {
 
     /// This group and all its parts, the whole first.
     pub(super) fn tree(self: &Arc<Self>) -> Vec<Arc<Group>> {
+        self.visit(|_| {})
+    }
+
+    /// Visits the tree. A group is visited before its parts are looked up, so that a part adopted meanwhile either is
+    /// found here or finds its whole as the visit left it.
+    fn visit(self: &Arc<Self>, mut visit: impl FnMut(&Group)) -> Vec<Arc<Group>> {
         let mut tree = vec![self.clone()];
         let mut next = 0;
         while let Some(group) = tree.get(next) {
+            visit(group);
             let parts: Vec<_> = group.list().parts.iter().filter_map(Weak::upgrade).collect();
             tree.extend(parts);
             next += 1;
@@ -123,39 +132,36 @@ impl Group {
 
     /// Asks all to stop.
     pub(super) fn raise(self: &Arc<Self>) {
-        self.raise.cancel();
-        // A part adopted from now on finds the flag up.
-        for part in self.tree().iter().skip(1) {
-            part.raise.cancel();
-        }
+        self.visit(|group| group.raise.cancel());
     }
 
-    /// Resolves when nothing runs any more, and closes the group at that very moment. Cancel-safe.
+    /// Resolves when nothing runs any more and nothing can be started any more. Cancel-safe.
     pub(super) async fn end(self: &Arc<Self>) {
         loop {
             let tree = self.tree();
+            // A closed group stays empty and adopts closed parts only, so this is the end of the whole tree.
+            if tree.iter().all(|group| group.has_ended()) {
+                return;
+            }
             for group in &tree {
                 group.empty().await;
             }
-            // A task of one part may have spawned into another after that one was seen empty.
-            if tree.iter().all(|group| group.close_if_empty()) {
-                return;
-            }
+            // A task of one part may have spawned into another after that one was seen empty: look again.
+            tree.iter().for_each(|group| group.close_if_empty());
         }
     }
 
     /// Aborts what runs, lets nothing in any more, and returns the names of what it aborted.
     pub(super) fn abort(self: &Arc<Self>) -> Vec<Name> {
         let mut names = Vec::new();
-        for group in self.tree() {
+        let mut aborts = Vec::new();
+        self.visit(|group| {
             let mut list = group.list();
             (list.closed, list.aborted) = (true, true);
             names.extend(list.running.values().map(|running| running.name.clone()));
-            let aborts: Vec<_> =
-                list.running.values_mut().filter_map(|running| running.abort.take()).collect();
-            drop(list);
-            aborts.iter().for_each(AbortHandle::abort);
-        }
+            aborts.extend(list.running.values_mut().filter_map(|running| running.abort.take()));
+        });
+        aborts.iter().for_each(AbortHandle::abort);
         names
     }
 
@@ -171,9 +177,13 @@ impl Group {
         }
     }
 
-    fn close_if_empty(&self) -> bool {
+    fn close_if_empty(&self) {
         let mut list = self.list();
         list.closed |= list.running.is_empty();
+    }
+
+    fn has_ended(&self) -> bool {
+        let list = self.list();
         list.closed && list.running.is_empty()
     }
 }

@@ -5,4 +5,6 @@
 mod cores;
 mod health;
 mod lifecycle;
+mod races;
+mod signals;
 mod tasks;
