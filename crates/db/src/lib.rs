@@ -38,6 +38,7 @@ mod engine;
 mod fault;
 mod json;
 mod meters;
+mod migrate;
 mod newtype;
 mod on;
 mod postgres;
@@ -61,6 +62,7 @@ pub use db::Db;
 pub use engine::Engine;
 pub use fault::Fault;
 pub use json::Json;
+pub use migrate::{Migration, Migrator, State, Step};
 pub use on::{On, Read, Write};
 pub use postgres::Config as Postgres;
 pub use query::{Query, Reads, Writes};
@@ -72,6 +74,6 @@ pub use value::{Item, Param, Type, Value};
 /// For the expansions of this crate's macros.
 #[doc(hidden)]
 pub mod private {
-    pub use burgeon_macros::sql_statement;
+    pub use burgeon_macros::{migration_files, sql_statement};
     pub use linkme;
 }

@@ -3,6 +3,7 @@
 //! Expansions are boring on purpose: read one with `cargo expand` and it is what one would have written by hand.
 
 mod api;
+mod migrations;
 mod row;
 mod scan;
 mod sql;
@@ -15,6 +16,13 @@ use proc_macro::TokenStream;
 #[proc_macro]
 pub fn sql_statement(input: TokenStream) -> TokenStream {
     finish(sql::expand(input.into()))
+}
+
+/// Behind `burgeon_db::migrations!`, which passes the path of its own crate first.
+#[doc(hidden)]
+#[proc_macro]
+pub fn migration_files(input: TokenStream) -> TokenStream {
+    finish(migrations::expand(input.into()))
 }
 
 /// Reads a struct from a row by column names.

@@ -108,7 +108,7 @@ fn fault(db: &DbError) -> Fault {
 }
 
 /// The server's own words, with its advice and without the row's content, which may be private.
-pub(super) fn words(db: &DbError) -> String {
+pub(crate) fn words(db: &DbError) -> String {
     let mut text = format!("{} ({})", db.message(), db.code().code());
     if let Some(tokio_postgres::error::ErrorPosition::Original(position)) = db.position() {
         text.push_str(&format!(" at character {position}"));

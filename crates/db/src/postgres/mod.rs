@@ -49,6 +49,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::{Error, Row};
 
 pub use self::config::Config;
+pub(crate) use self::fault::words;
 pub(crate) use self::session::Session;
 
 use self::connect::Connector;
@@ -67,6 +68,7 @@ const GRACE: Duration = Duration::from_millis(250);
 pub(crate) struct Pool {
     exclusive: Exclusive,
     statement_timeout: Duration,
+    connect_timeout: Duration,
     causal: bool,
 }
 
@@ -89,7 +91,12 @@ impl Pool {
         };
         let exclusive = Exclusive::new(connector, limits, tasks, meters);
         exclusive.probe(own.connect_timeout).await?;
-        Ok(Self { exclusive, statement_timeout: config.statement_timeout, causal: own.causal_position })
+        Ok(Self {
+            exclusive,
+            statement_timeout: config.statement_timeout,
+            connect_timeout: own.connect_timeout,
+            causal: own.causal_position,
+        })
     }
 
     /// One statement, committed by itself; its rows.
@@ -187,6 +194,11 @@ impl Pool {
     pub(crate) async fn direct(&self, until: Instant) -> Result<Box<Connection>, Fault> {
         let connection = self.exclusive.connector().connect(until).await;
         connection.map_err(|refusal| Fault::Unavailable { why: refusal.why })
+    }
+
+    /// How long opening a connection may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
     }
 
     /// The walk of one statement alone.

@@ -172,6 +172,18 @@ impl Conn {
         statement.raw_execute().map(|rows| rows as u64).map_err(|error| faults::of(&error))
     }
 
+    /// Runs one statement that is not the program's but a migration's. The error's offset says where in the text it is
+    /// wrong, if SQLite knows.
+    pub(crate) fn migrate(&self, sql: &str) -> Result<(), (Fault, Option<usize>)> {
+        self.raw.execute_batch(sql).map_err(|error| {
+            let offset = match &error {
+                rusqlite::Error::SqlInputError { offset, .. } => usize::try_from(*offset).ok(),
+                _ => None,
+            };
+            (faults::of(&error), offset)
+        })
+    }
+
     fn rows<L: Row, T>(
         &self,
         sql: &str,

@@ -1,8 +1,10 @@
 //! The database through its public door.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod both;
 mod crash;
 mod house;
+mod migrations;
 mod open;
 mod postgres;
 mod send;

@@ -1,0 +1,1 @@
+create table shelf_search (id integer primary key, words text) strict;
