@@ -29,6 +29,7 @@
 //! - Nothing waits without a bound: the request's deadline, or the limits of [`Config`], whichever is stricter.
 //! - Every failure is a [`Fault`] behind the house's error, with the statement's name and line.
 
+mod bulk;
 mod cell;
 mod clock;
 mod column;
@@ -55,6 +56,7 @@ mod value;
 
 pub use burgeon_macros::Row;
 
+pub use bulk::{Bulk, Record, bulk};
 pub use cell::{Cell, Mismatch};
 pub use column::Column;
 pub use config::{Config, Sqlite, Synchronous};

@@ -48,6 +48,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::{Error, Row};
 
+pub(crate) use self::bind::called;
 pub use self::config::Config;
 pub(crate) use self::fault::words;
 pub(crate) use self::session::Session;

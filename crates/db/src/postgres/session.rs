@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{Error, Row, RowStream};
 
 use super::config::millis;
-use super::connection::{Answer, Connection};
+use super::connection::Answer;
 use super::exclusive::{Lease, State};
 use super::fault::{self, Failure};
 use super::{Bounded, Pool, within};
@@ -82,22 +82,6 @@ impl Session {
     /// One statement; how many rows it touched.
     pub(crate) async fn execute(&self, text: &Text, params: &[Value]) -> Result<u64, Fault> {
         self.run(text, params).await.map(|answer| answer.touched)
-    }
-
-    /// Several statements without parameters, as one text.
-    pub(crate) async fn batch(&self, name: &'static str, sql: &str) -> Result<(), Error> {
-        self.lease.runs(name);
-        let doubt = Doubt::enter(&self.doubtful);
-        let done = self.lease.connection().client().batch_execute(sql).await;
-        if done.is_ok() {
-            doubt.dispel();
-        }
-        done
-    }
-
-    /// The connection itself, for what has no better name.
-    pub(super) fn connection(&self) -> &Connection {
-        self.lease.connection()
     }
 
     async fn run(&self, text: &Text, params: &[Value]) -> Result<Answer, Fault> {

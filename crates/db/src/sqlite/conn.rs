@@ -172,6 +172,17 @@ impl Conn {
         statement.raw_execute().map(|rows| rows as u64).map_err(|error| faults::of(&error))
     }
 
+    /// Runs a statement once for every `width` values, and answers how many rows it touched in all.
+    pub(crate) fn insert_many(&self, sql: &str, values: &[Value], width: usize) -> Result<u64, Fault> {
+        let mut statement = self.prepared(sql)?;
+        let mut touched = 0;
+        for row in values.chunks_exact(width) {
+            bind(&mut statement, row)?;
+            touched += statement.raw_execute().map_err(|error| faults::of(&error))? as u64;
+        }
+        Ok(touched)
+    }
+
     /// Runs one statement that is not the program's but a migration's. The error's offset says where in the text it is
     /// wrong, if SQLite knows.
     pub(crate) fn migrate(&self, sql: &str) -> Result<(), (Fault, Option<usize>)> {

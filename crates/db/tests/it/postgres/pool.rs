@@ -199,6 +199,7 @@ async fn ten_thousand_who_leave_half_way_leave_nothing_behind() {
         futures_util::future::join_all(all).await.into_iter().map(|pid| pid.unwrap().0).collect();
     assert_eq!(pids.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{pids:?}");
     assert_eq!(running(&yard, "").await.parse::<i64>().unwrap(), 0);
+    assert!(yard.counted("db_statements_abandoned_total") > 1_000, "hardly anybody left half-way");
 }
 
 #[tokio::test]

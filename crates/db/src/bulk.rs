@@ -1,0 +1,250 @@
+//! Many rows at once.
+//!
+//! What this is: the fast way for rows of one shape into one table. On Postgres a chunk is one statement over arrays,
+//! `insert .. select * from unnest(..)`, whose text does not depend on the number of rows; on SQLite a chunk is one
+//! hop to the writer, which runs one prepared insert per row. What it is not: an import tool; it knows nothing of files.
+//!
+//! It runs in a transaction, so that all rows are there, or none.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use burgeon_core::Result;
+
+use crate::on::{Session, Target};
+use crate::postgres::called;
+use crate::stmt::{Class, Dynamic, Place, Text};
+use crate::{Engine, Fault, Param, Tx, Type, Value};
+
+/// How many rows travel together: enough to make the round trip cheap, little enough to hold in memory twice.
+const CHUNK: usize = 2_000;
+
+/// A row to be inserted: a tuple of parameters, in the order of the columns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be inserted as a row",
+    note = "a row is a tuple of 1 to 16 parameters, in the order of the columns"
+)]
+pub trait Record {
+    /// The type of each column.
+    const TYPES: &'static [Type];
+
+    /// Appends the values.
+    fn into_values(self, values: &mut Vec<Value>);
+}
+
+/// Inserts many rows into a table. Made by [`bulk`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is inserted until `insert` is awaited"]
+pub struct Bulk {
+    name: &'static str,
+    place: Place,
+    table: &'static str,
+    columns: Vec<&'static str>,
+    conflict: Conflict,
+}
+
+#[derive(Debug, Clone)]
+enum Conflict {
+    Fails,
+    Nothing(Vec<&'static str>),
+    Update { key: Vec<&'static str>, set: Vec<&'static str> },
+}
+
+/// Rows into the `columns` of `table`, under the name that meters and errors call it by.
+///
+/// ```no_run
+/// # use burgeon_core::{Ctx, Money, Result};
+/// # use burgeon_db::{Db, bulk};
+/// # async fn example(db: &Db, ctx: &Ctx, lines: Vec<(String, i32, Money)>) -> Result<u64> {
+/// db.tx(ctx, async |tx| {
+///     bulk("import_lines", "orders_line", ["invoice", "position", "price"])
+///         .on_conflict_do_nothing(["invoice", "position"])
+///         .insert(tx, lines)
+///         .await
+/// })
+/// .await
+/// # }
+/// ```
+#[track_caller]
+pub fn bulk(
+    name: &'static str,
+    table: &'static str,
+    columns: impl IntoIterator<Item = &'static str>,
+) -> Bulk {
+    let place = Location::caller().into();
+    Bulk { name, place, table, columns: columns.into_iter().collect(), conflict: Conflict::Fails }
+}
+
+impl Bulk {
+    /// Leaves rows out whose key is there already. `key` is the columns of a unique index.
+    pub fn on_conflict_do_nothing(mut self, key: impl IntoIterator<Item = &'static str>) -> Self {
+        self.conflict = Conflict::Nothing(key.into_iter().collect());
+        self
+    }
+
+    /// Overwrites the columns `set` of rows whose key is there already. A key may occur once per call: Postgres
+    /// refuses to touch a row twice in one statement.
+    pub fn on_conflict_update(
+        mut self,
+        key: impl IntoIterator<Item = &'static str>,
+        set: impl IntoIterator<Item = &'static str>,
+    ) -> Self {
+        self.conflict = Conflict::Update { key: key.into_iter().collect(), set: set.into_iter().collect() };
+        self
+    }
+
+    /// Inserts the rows and answers how many were really inserted, or overwritten: those left out do not count.
+    ///
+    /// Rows are taken from the iterator a chunk at a time, so it may be longer than memory.
+    ///
+    /// # Errors
+    /// [`Fault::Statement`] when a name is none or their number is not the tuple's; what the database makes of the rows.
+    pub async fn insert<R: Record>(&self, tx: &Tx, rows: impl IntoIterator<Item = R>) -> Result<u64> {
+        let engine = tx.db().engine();
+        let text = self.text(engine, R::TYPES).map_err(|fault| fault.at(self.name, self.place))?;
+        let width = R::TYPES.len();
+        let mut inserted = 0;
+        let mut rows = rows.into_iter();
+        loop {
+            let mut values = Vec::with_capacity(width * CHUNK.min(rows.size_hint().0.max(1)));
+            for row in rows.by_ref().take(CHUNK) {
+                row.into_values(&mut values);
+            }
+            if values.is_empty() {
+                return Ok(inserted);
+            }
+            let full = values.len() == width * CHUNK;
+            inserted += send(tx, &text, R::TYPES, values).await?;
+            if !full {
+                return Ok(inserted);
+            }
+        }
+    }
+
+    fn text(&self, engine: Engine, types: &[Type]) -> Result<Text, Fault> {
+        if self.columns.len() != types.len() {
+            let why = format!("{} columns are named, and the rows have {}", self.columns.len(), types.len());
+            return Err(Fault::Statement { why });
+        }
+        let table = quoted(self.table)?;
+        let columns = list(&self.columns)?;
+        let mut sql = match engine {
+            Engine::Sqlite => {
+                let places: Vec<_> = (1..=types.len()).map(|number| format!("?{number}")).collect();
+                format!("insert into {table} ({columns}) values ({})", places.join(", "))
+            }
+            Engine::Postgres => {
+                let lists = types.iter().enumerate();
+                let lists: Vec<_> =
+                    lists.map(|(index, of)| format!("${}::{}[]", index + 1, called(*of))).collect();
+                format!("insert into {table} ({columns}) select * from unnest({})", lists.join(", "))
+            }
+        };
+        match &self.conflict {
+            Conflict::Fails => {}
+            Conflict::Nothing(key) => sql.push_str(&format!(" on conflict ({}) do nothing", list(key)?)),
+            Conflict::Update { key, set } => {
+                let set: Result<Vec<_>, Fault> =
+                    set.iter().map(|column| quoted(column).map(|c| format!("{c} = excluded.{c}"))).collect();
+                sql.push_str(&format!(" on conflict ({}) do update set {}", list(key)?, set?.join(", ")));
+            }
+        }
+        Ok(Text::Dynamic(Arc::new(Dynamic { name: self.name, place: self.place, sql, class: Class::Write })))
+    }
+}
+
+/// One chunk.
+async fn send(tx: &Tx, text: &Text, types: &'static [Type], values: Vec<Value>) -> Result<u64> {
+    let fail = |fault: Fault| {
+        tx.fail(text, &fault);
+        fault.of_statement(text)
+    };
+    match tx.session().map_err(|fault| fault.of_statement(text))? {
+        Session::Postgres(_) => {
+            let rows = values.len() / types.len();
+            let mut columns: Vec<_> = types.iter().map(|_| Vec::with_capacity(rows)).collect();
+            for (index, value) in values.into_iter().enumerate() {
+                columns[index % types.len()].push(value);
+            }
+            let lists = types.iter().zip(columns).map(|(of, column)| Value::List(*of, column)).collect();
+            Target::Within(tx).execute(text.clone(), lists).await
+        }
+        Session::Sqlite(session) => {
+            if let Some(Value::Invalid(why)) = values.iter().find(|value| matches!(value, Value::Invalid(_)))
+            {
+                return Err(Fault::Parameter { why: why.clone() }.of_statement(text));
+            }
+            let timed = tx.db().0.meters.start(text);
+            let own = text.clone();
+            let width = types.len();
+            let done =
+                session.run(move |conn| conn.insert_many(own.sql(Engine::Sqlite), &values, width)).await;
+            timed.end(done.as_ref().copied());
+            done.map_err(fail)
+        }
+    }
+}
+
+/// A name as SQL writes it. Names come from the program, not from a request; they are checked all the same.
+pub(crate) fn quoted(name: &str) -> Result<String, Fault> {
+    let plain = |part: &str| {
+        let mut bytes = part.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && part.len() <= 63
+    };
+    if !name.split('.').all(plain) {
+        return Err(Fault::Statement { why: format!("`{name}` is no name of a table or column") });
+    }
+    Ok(name.split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join("."))
+}
+
+fn list(names: &[&str]) -> Result<String, Fault> {
+    let quoted: Result<Vec<_>, Fault> = names.iter().map(|name| quoted(name)).collect();
+    Ok(quoted?.join(", "))
+}
+
+macro_rules! records {
+    ($(($($name:ident $index:tt),+))*) => {$(
+        impl<$($name: Param),+> Record for ($($name,)+) {
+            const TYPES: &'static [Type] = &[$($name::TYPE),+];
+
+            fn into_values(self, values: &mut Vec<Value>) {
+                $(values.push(self.$index.into_value());)+
+            }
+        }
+    )*};
+}
+
+records! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14, P 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_and_what_is_no_name_is_refused() {
+        assert_eq!(quoted("orders_line").unwrap(), "\"orders_line\"");
+        assert_eq!(quoted("shop.Line2").unwrap(), "\"shop\".\"Line2\"");
+        for name in ["", "a b", "a\"", "1a", "a.", "a;drop", &"x".repeat(64)] {
+            assert!(quoted(name).is_err(), "{name}");
+        }
+    }
+}
