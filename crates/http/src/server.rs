@@ -67,7 +67,7 @@ impl Server {
     pub fn bind(config: &Config) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
         let tls = match config.tls.is_on() {
-            true => return Err(Error::invalid("TLS is not served yet")),
+            true => Some(burgeon_tls::server(&config.tls.certificate, &config.tls.key)?.into()),
             false => None,
         };
         let listeners = listen::bind(config.listen(), workers(config)).map_err(|error| {

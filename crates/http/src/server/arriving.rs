@@ -4,6 +4,7 @@
 //! A body that is there at once never makes a timer.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use burgeon_core::Error;
 use burgeon_core::units::format_duration;
 
+use super::progress::Progress;
 use crate::{BoxError, status_error};
 
 /// How long a body may pause and how long it may take.
@@ -30,6 +32,8 @@ pub struct Arriving {
     incoming: Incoming,
     pace: Pace,
     wait: Option<Wait>,
+    progress: Arc<Progress>,
+    ended: bool,
 }
 
 /// The waits of this body; made at the first one.
@@ -41,8 +45,9 @@ struct Wait {
 }
 
 impl Arriving {
-    pub(super) fn new(incoming: Incoming, pace: Pace) -> Self {
-        Self { incoming, pace, wait: None }
+    pub(super) fn new(incoming: Incoming, pace: Pace, progress: Arc<Progress>) -> Self {
+        let ended = incoming.is_end_stream();
+        Self { incoming, pace, wait: None, progress, ended }
     }
 
     fn late(&self, now: Instant) -> Error {
@@ -69,6 +74,7 @@ impl Body for Arriving {
             if let Some(wait) = &mut this.wait {
                 wait.runs = false;
             }
+            this.ended |= frame.is_none() || this.incoming.is_end_stream();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let pace = this.pace;
@@ -93,5 +99,13 @@ impl Body for Arriving {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.progress.leave_unread();
+        }
     }
 }

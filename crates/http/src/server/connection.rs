@@ -198,7 +198,8 @@ where
     let Protocols { limits, pace, .. } = serving.protocols;
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = progress.begin();
-        let answer = (serving.handler)(request.map(|body| Arriving::new(body, pace)), &connection);
+        let answer =
+            (serving.handler)(request.map(|body| Arriving::new(body, pace, progress.clone())), &connection);
         let drain = &serving.drain;
         async move {
             let mut response = answer.await;
@@ -256,7 +257,8 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = progress.begin();
         let turns = turns.clone();
-        let answer = (serving.handler)(request.map(|body| Arriving::new(body, pace)), &connection);
+        let answer =
+            (serving.handler)(request.map(|body| Arriving::new(body, pace, progress.clone())), &connection);
         async move {
             let response = answer.await;
             Ok::<_, Infallible>(response.map(|body| Leaving::new(body, exchange, Some(turns.begin()))))

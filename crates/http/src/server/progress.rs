@@ -13,6 +13,7 @@ pub(super) struct Progress {
     stalled: AtomicBool,
     written: AtomicU32,
     many: bool,
+    unread: AtomicBool,
 }
 
 /// What a connection waits for. Two equal values mean that nothing moved in between.
@@ -45,6 +46,16 @@ impl Progress {
         self.begun.fetch_add(1, Relaxed);
         self.arriving.store(false, Relaxed);
         Exchange(self.clone())
+    }
+
+    /// A body was dropped before its end: the client may still be sending it.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
+    /// Whether some body was not read to its end.
+    pub(super) fn left_unread(&self) -> bool {
+        self.unread.load(Relaxed)
     }
 
     /// Bytes came in.

@@ -3,12 +3,14 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use burgeon_tls::ServerStream;
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use super::progress::Progress;
 
@@ -19,16 +21,29 @@ pub(super) enum Stream {
     Tls(Box<ServerStream<TcpStream>>),
 }
 
+/// How long, and for how many bytes, a closed connection listens on to a client that is still sending a body which
+/// nobody wanted. Closed at once, the kernel would answer those bytes with a reset, and a reset can overtake the
+/// response that says why. Whoever sends more than this does not listen for an answer.
+const LISTEN_ON: Duration = Duration::from_secs(2);
+const LISTEN_TO: usize = 16 << 20;
+
 /// A [`Stream`] that first gives back what was read ahead to learn the protocol.
 pub(super) struct Wire {
     stream: Stream,
     ahead: Bytes,
     progress: Arc<Progress>,
+    closing: Option<Closing>,
+}
+
+/// A connection that has said its last word and still listens.
+struct Closing {
+    until: Pin<Box<Sleep>>,
+    heard: usize,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, ahead: Bytes, progress: Arc<Progress>) -> Self {
-        Self { stream, ahead, progress }
+        Self { stream, ahead, progress, closing: None }
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -93,7 +108,26 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.closing.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.progress.left_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let closing = this
+            .closing
+            .get_or_insert_with(|| Closing { until: Box::pin(tokio::time::sleep(LISTEN_ON)), heard: 0 });
+        let mut bytes = [0; 4096];
+        while closing.heard < LISTEN_TO && closing.until.as_mut().poll(cx).is_pending() {
+            let mut into = ReadBuf::new(&mut bytes);
+            // An error, like an end, says that the client has gone: there is nobody left to listen to.
+            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut into)) {
+                Ok(()) if !into.filled().is_empty() => closing.heard += into.filled().len(),
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

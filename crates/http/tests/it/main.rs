@@ -15,4 +15,5 @@ mod routing;
 mod server_drain;
 mod server_limits;
 mod server_protocols;
+mod server_tls;
 mod stack_requests;
