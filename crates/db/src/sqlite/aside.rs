@@ -33,7 +33,7 @@ impl Aside {
     pub(super) async fn start(
         &self,
         room_by: Deadline,
-        work: impl FnOnce(Result<&Conn, Fault>) + Send + 'static,
+        work: impl FnOnce(Result<Conn, Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
         let permit = match timeout_at(room_by.instant().into(), Arc::clone(&self.room).acquire_owned()).await
         {
@@ -48,10 +48,7 @@ impl Aside {
         let place = Arc::clone(&self.place);
         let run = move || {
             let _permit = permit;
-            match Conn::reader(&place.0, &place.1) {
-                Ok(conn) => work(Ok(&conn)),
-                Err(fault) => work(Err(fault)),
-            }
+            work(Conn::reader(&place.0, &place.1));
         };
         std::thread::Builder::new()
             .name("sqlite-aside".to_owned())

@@ -5,8 +5,12 @@
 //!   thread:      serve: begin, work, work, ... , end
 //! ```
 //!
+//! A statement that is brief by habit is run by the task itself while the thread waits: a hand-over would cost more.
+//!
 //! # Invariants
-//! - The connection never leaves its thread; while a desk is served the thread serves nothing else.
+//! - While a desk is served the thread serves nothing else, and nobody else touches the connection.
+//! - The connection is locked before the desk's end is looked at, and the end is set before the connection is locked:
+//!   what a task runs, it runs in its own open transaction.
 //! - A desk ends by commit, by rollback, by being dropped, or at its deadline: never later than that.
 //! - What is laid on a desk that has ended is answered with the reason.
 
@@ -17,9 +21,10 @@ use burgeon_core::Deadline;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use crate::stmt::Place;
+use crate::stmt::{Place, Text};
 use crate::{Fault, clock};
 
+use super::brief::Briefs;
 use super::conn::Conn;
 use super::readers::panicked;
 
@@ -33,6 +38,8 @@ pub(super) struct Desk {
 
 struct State {
     opened: Option<oneshot::Sender<Result<(), Fault>>>,
+    /// The connection, from the opening on.
+    conn: Option<Arc<Mutex<Conn>>>,
     work: Option<Work>,
     end: End,
 }
@@ -57,19 +64,29 @@ pub(super) enum Ended {
 /// The task's end of a desk. Dropping it without [`commit`](Session::commit) rolls back.
 pub(crate) struct Session {
     desk: Arc<Desk>,
+    briefs: Arc<Briefs>,
 }
 
 impl Desk {
     pub(super) fn new(deadline: Deadline, place: Place) -> (Arc<Self>, oneshot::Receiver<Result<(), Fault>>) {
         let (opened, ready) = oneshot::channel();
-        let state = State { opened: Some(opened), work: None, end: End::Open };
+        let state = State { opened: Some(opened), conn: None, work: None, end: End::Open };
         (Arc::new(Self { deadline, place, state: Mutex::new(state), bell: Condvar::new() }), ready)
     }
 
-    /// Answers the task that waits for the transaction to open. False when it has gone.
-    pub(super) fn open(&self, answer: Result<(), Fault>) -> bool {
-        let opened = self.lock().opened.take();
-        opened.is_some_and(|opened| opened.send(answer).is_ok())
+    /// Tells the task that its transaction is open. False when it has gone.
+    pub(super) fn open(&self, conn: &Arc<Mutex<Conn>>) -> bool {
+        let mut state = self.lock();
+        state.conn = Some(Arc::clone(conn));
+        state.opened.take().is_some_and(|opened| opened.send(Ok(())).is_ok())
+    }
+
+    /// Tells the task that its transaction does not open.
+    pub(super) fn refuse(&self, fault: Fault) {
+        if let Some(opened) = self.lock().opened.take() {
+            // The task may have gone.
+            let _ = opened.send(Err(fault));
+        }
     }
 
     /// Ends the desk from the thread's side.
@@ -81,13 +98,13 @@ impl Desk {
     }
 
     /// Does what is laid on the desk until it ends. The transaction is the caller's to open and to end.
-    pub(super) fn serve(&self, conn: &Conn) -> Ended {
-        conn.limit(self.deadline);
+    pub(super) fn serve(&self, conn: &Mutex<Conn>) -> Ended {
+        locked(conn).limit(self.deadline);
         let mut state = self.lock();
         loop {
             if let Some(work) = state.work.take() {
                 drop(state);
-                if catch_unwind(AssertUnwindSafe(|| work(conn))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| work(&locked(conn)))).is_err() {
                     tracing::error!(at = %self.place, "the program's own code panicked while reading a row");
                 }
                 state = self.lock();
@@ -123,16 +140,21 @@ impl Desk {
 
 impl Session {
     /// Takes the task's end. From here on dropping it rolls back.
-    pub(super) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk }
+    pub(super) fn new(desk: Arc<Desk>, briefs: Arc<Briefs>) -> Self {
+        Self { desk, briefs }
     }
 
     /// Runs work in the transaction. Work of one session runs in the order it was laid down.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        text: Text,
         work: impl FnOnce(&Conn) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        if self.briefs.holds(&text) {
+            return self.run_here(&text, work);
+        }
         let (reply, answer) = oneshot::channel();
+        let briefs = Arc::clone(&self.briefs);
         {
             let mut state = self.desk.lock();
             if let End::Over(why) = &state.end {
@@ -148,8 +170,10 @@ impl Session {
                 if reply.is_closed() {
                     return;
                 }
+                let begun = clock::now();
                 let result =
                     catch_unwind(AssertUnwindSafe(|| work(conn))).unwrap_or_else(|_| Err(panicked()));
+                briefs.learn(&text, clock::now().saturating_duration_since(begun));
                 // The task may have gone meanwhile; its session's drop rolls back.
                 let _ = reply.send(result);
             }));
@@ -160,6 +184,21 @@ impl Session {
             Ok(Err(_)) => Err(self.why_over()),
             Err(_) => Err(self.late()),
         }
+    }
+
+    /// Runs a brief statement on the task's own thread. It is not interrupted before the transaction's deadline, as
+    /// SQLite gives up the whole transaction with an interrupted write.
+    fn run_here<T>(&self, text: &Text, work: impl FnOnce(&Conn) -> Result<T, Fault>) -> Result<T, Fault> {
+        let over = || Err(self.why_over());
+        let Some(conn) = self.desk.lock().conn.clone() else { return over() };
+        let conn = locked(&conn);
+        if !matches!(self.desk.lock().end, End::Open) {
+            return over();
+        }
+        let begun = clock::now();
+        let result = catch_unwind(AssertUnwindSafe(|| work(&conn))).unwrap_or_else(|_| Err(panicked()));
+        self.briefs.learn(text, clock::now().saturating_duration_since(begun));
+        result
     }
 
     /// Keeps what was done. An answer of `Ok` means that it is as durable as `synchronous` says.
@@ -200,4 +239,9 @@ impl Drop for Session {
             self.desk.bell.notify_one();
         }
     }
+}
+
+/// The connection, though a panic may have passed while it was locked: a statement that unwinds is reset.
+pub(super) fn locked(conn: &Mutex<Conn>) -> MutexGuard<'_, Conn> {
+    conn.lock().unwrap_or_else(PoisonError::into_inner)
 }

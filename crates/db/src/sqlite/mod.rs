@@ -2,6 +2,7 @@
 
 mod aside;
 mod bind;
+mod brief;
 mod conn;
 mod desk;
 mod faults;
@@ -10,7 +11,7 @@ mod readers;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Deadline};
@@ -23,9 +24,10 @@ pub(crate) use conn::Conn;
 pub(crate) use desk::Session;
 
 use crate::stmt::{Class, Place, Text};
-use crate::{Config, Engine, Fault, Row, Value, clock};
+use crate::{Config, Engine, Fault, Row, Stmt, Value, clock};
 
 use self::aside::Aside;
+use self::brief::Briefs;
 use self::desk::{Desk, Ended};
 use self::readers::Readers;
 use self::writer::Writer;
@@ -41,6 +43,7 @@ pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
     aside: Aside,
+    briefs: Arc<Briefs>,
 }
 
 impl Sqlite {
@@ -51,10 +54,11 @@ impl Sqlite {
         let writer = Conn::writer(&path, &config.sqlite)?;
         // A file that is no database shows only when it is read.
         writer.number("select count(*) from sqlite_schema").map_err(|error| faults::of(&error))?;
-        let readers = Readers::start(&path, &config.sqlite)?;
+        let briefs = Arc::new(Briefs::new());
+        let readers = Readers::start(&path, &config.sqlite, Arc::clone(&briefs))?;
         let writer = Writer::start(writer, &path, &config.sqlite, meters)?;
         let aside = Aside::new(path, config.sqlite.clone());
-        Ok(Self { config: config.clone(), writer, readers, aside })
+        Ok(Self { config: config.clone(), writer, readers, aside, briefs })
     }
 
     pub(crate) async fn optional<T: Row>(
@@ -64,7 +68,8 @@ impl Sqlite {
         params: Vec<Value>,
         class: Class,
     ) -> Result<Option<T>, Fault> {
-        self.fetch(ctx, class, move |conn| conn.optional(text.sql(Engine::Sqlite), &params)).await
+        self.fetch(ctx, class, text.clone(), move |conn| conn.optional(text.sql(Engine::Sqlite), &params))
+            .await
     }
 
     pub(crate) async fn all<T: Row>(
@@ -74,7 +79,7 @@ impl Sqlite {
         params: Vec<Value>,
         class: Class,
     ) -> Result<Vec<T>, Fault> {
-        self.fetch(ctx, class, move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
+        self.fetch(ctx, class, text.clone(), move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
     }
 
     pub(crate) async fn execute(&self, ctx: &Ctx, text: Text, params: Vec<Value>) -> Result<u64, Fault> {
@@ -92,7 +97,7 @@ impl Sqlite {
     ) -> Result<Session, Fault> {
         let open_by = self.room_deadline(ctx).earlier(deadline);
         match class {
-            Class::Write => self.writer.begin(open_by, deadline, place).await,
+            Class::Write => self.writer.begin(open_by, deadline, place, Arc::clone(&self.briefs)).await,
             Class::Read => self.begin_reading(open_by, deadline, place).await,
         }
     }
@@ -104,11 +109,11 @@ impl Sqlite {
         place: Place,
     ) -> Result<Session, Fault> {
         let (desk, ready) = Desk::new(deadline, place);
-        let session = Session::new(Arc::clone(&desk));
+        let session = Session::new(Arc::clone(&desk), Arc::clone(&self.briefs));
         self.aside
             .start(open_by, move |conn| {
                 if let Err(fault) = conn.and_then(|conn| snapshot(conn, &desk)) {
-                    desk.open(Err(fault));
+                    desk.refuse(fault);
                 }
             })
             .await?;
@@ -134,7 +139,7 @@ impl Sqlite {
             let (rows, batches) = mpsc::channel::<Result<Vec<T>, Fault>>(2);
             aside
                 .start(room_by, move |conn| {
-                    let read = conn.and_then(|conn| in_batches(conn, deadline, &text, &params, &rows));
+                    let read = conn.and_then(|conn| in_batches(&conn, deadline, &text, &params, &rows));
                     if let Err(fault) = read {
                         // The reader of the stream may have gone meanwhile.
                         let _ = rows.blocking_send(Err(fault));
@@ -157,8 +162,9 @@ impl Sqlite {
 
     /// Whether the file answers.
     pub(crate) async fn health(&self, ctx: &Ctx) -> Result<(), Fault> {
-        let read = |conn: &Conn| conn.number("select 1").map_err(|error| faults::of(&error));
-        self.readers.read(self.statement_deadline(ctx), self.room_deadline(ctx), read).await.map(drop)
+        static HEALTH: Stmt =
+            Stmt::new("health", Place { file: file!(), line: line!() }, ["select 1"; 2], Class::Read, 0);
+        self.optional::<i64>(ctx, Text::Static(&HEALTH), Vec::new(), Class::Read).await.map(drop)
     }
 
     /// Ends the threads. Blocks.
@@ -173,11 +179,12 @@ impl Sqlite {
         &self,
         ctx: &Ctx,
         class: Class,
+        text: Text,
         work: impl FnMut(&Conn) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let deadline = self.statement_deadline(ctx);
         match class {
-            Class::Read => self.readers.read(deadline, self.room_deadline(ctx), work).await,
+            Class::Read => self.readers.read(text, deadline, self.room_deadline(ctx), work).await,
             // `returning`: the row may prove unreadable, or to be two, when the change is already made.
             Class::Write => self.writer.write(deadline, self.room_deadline(ctx), true, work).await,
         }
@@ -193,10 +200,11 @@ impl Sqlite {
 }
 
 /// A transaction that only reads: one snapshot for all its statements.
-fn snapshot(conn: &Conn, desk: &Desk) -> Result<(), Fault> {
+fn snapshot(conn: Conn, desk: &Desk) -> Result<(), Fault> {
     conn.run("begin").map_err(|error| faults::of(&error))?;
-    if desk.open(Ok(()))
-        && let Ended::Keep(reply) = desk.serve(conn)
+    let conn = Arc::new(Mutex::new(conn));
+    if desk.open(&conn)
+        && let Ended::Keep(reply) = desk.serve(&conn)
     {
         // Nothing was written: the end of the snapshot is all a commit means here. The task may have gone.
         let _ = reply.send(Ok(()));

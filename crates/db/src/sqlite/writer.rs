@@ -16,7 +16,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,9 @@ use crate::config::Sqlite;
 use crate::stmt::Place;
 use crate::{Fault, clock};
 
+use super::brief::Briefs;
 use super::conn::Conn;
-use super::desk::{Desk, Ended, Session};
+use super::desk::{Desk, Ended, Session, locked};
 use super::inbox::{Found, Inbox};
 use super::readers::panicked;
 use super::{GRACE, faults};
@@ -95,7 +96,8 @@ const ABANDONED: u8 = 2;
 
 /// The thread's own state.
 struct Thread {
-    conn: Conn,
+    /// Locked while the thread works; lent while it serves a transaction's desk.
+    conn: Arc<Mutex<Conn>>,
     inbox: Arc<Inbox<Job>>,
     backlog: VecDeque<Job>,
     /// Done, not yet committed.
@@ -126,7 +128,7 @@ impl Writer {
         let inbox = Arc::new(Inbox::new("the writer", config.queue));
         let blocked = Arc::new(AtomicBool::new(false));
         let mut thread = Thread {
-            conn,
+            conn: Arc::new(Mutex::new(conn)),
             inbox: Arc::clone(&inbox),
             backlog: VecDeque::new(),
             done: Vec::new(),
@@ -178,11 +180,12 @@ impl Writer {
         open_by: Deadline,
         deadline: Deadline,
         place: Place,
+        briefs: Arc<Briefs>,
     ) -> Result<Session, Fault> {
         let started = clock::now();
         let (desk, ready) = Desk::new(deadline, place);
         // Made before the wait: dropped in the middle of it, it tells the thread that nobody comes.
-        let session = Session::new(Arc::clone(&desk));
+        let session = Session::new(Arc::clone(&desk), briefs);
         let ticket = Arc::new(Ticket::default());
         let job =
             Job { deadline: open_by, ticket: Arc::clone(&ticket), attempts: 0, work: Work::Session(desk) };
@@ -256,7 +259,7 @@ impl Thread {
             self.group();
         }
         for last in ["pragma optimize", "pragma wal_checkpoint(truncate)"] {
-            if let Err(error) = self.conn.run(last) {
+            if let Err(error) = self.conn().run(last) {
                 tracing::warn!(%error, "`{last}` failed at close; nothing is lost by it");
             }
         }
@@ -287,7 +290,7 @@ impl Thread {
                     self.session(&job);
                 }
             }
-            if self.conn.is_idle() {
+            if self.conn().is_idle() {
                 // The engine gave up the whole transaction.
                 return self.again();
             }
@@ -302,9 +305,9 @@ impl Thread {
     fn begin(&mut self) -> bool {
         let since = clock::now();
         let mut pause = Duration::from_millis(1);
-        self.conn.no_limit();
+        self.conn().no_limit();
         loop {
-            let error = match self.conn.run("begin immediate") {
+            let error = match self.conn().run("begin immediate") {
                 Ok(()) => {
                     self.blocked.store(false, Ordering::Relaxed);
                     return true;
@@ -337,17 +340,17 @@ impl Thread {
         if !work.is_wanted() || job.deadline.has_passed(clock::now()) || !job.ticket.start() {
             return;
         }
-        self.conn.limit(job.deadline);
+        self.conn().limit(job.deadline);
         let savepoint = work.needs_savepoint() && self.step("savepoint job");
-        let keep = catch_unwind(AssertUnwindSafe(|| work.run(&self.conn)));
+        let keep = catch_unwind(AssertUnwindSafe(|| work.run(&locked(&self.conn))));
         let failed = match keep {
             Ok(true) => None,
             // It has its own error.
             Ok(false) => Some(Ok(())),
             Err(_) => Some(Err(panicked())),
         };
-        self.conn.no_limit();
-        if savepoint && !self.conn.is_idle() {
+        self.conn().no_limit();
+        if savepoint && !self.conn().is_idle() {
             if failed.is_some() {
                 self.step("rollback to job");
             }
@@ -367,20 +370,20 @@ impl Thread {
         }
         let begun = clock::now();
         if !self.step("savepoint job") {
-            desk.open(Err(Fault::Unavailable { why: "no savepoint could be set".to_owned() }));
+            desk.refuse(Fault::Unavailable { why: "no savepoint could be set".to_owned() });
             return;
         }
-        if !desk.open(Ok(())) {
+        if !desk.open(&self.conn) {
             self.step("release job");
             return;
         }
         let ended = desk.serve(&self.conn);
-        self.conn.no_limit();
+        self.conn().no_limit();
         let took = clock::now().saturating_duration_since(begun);
         // A moving average of an eighth: a single slow one is forgotten after some quick ones, not after one.
         let usual = self.usual.entry(desk.place).or_insert(took);
         *usual = if took > *usual { took } else { (*usual * 7 + took) / 8 };
-        if self.conn.is_idle() {
+        if self.conn().is_idle() {
             let why = "the engine gave it up after the failure of a statement";
             desk.over(why);
             if let Ended::Keep(reply) = ended {
@@ -406,7 +409,7 @@ impl Thread {
             return;
         }
         let begun = clock::now();
-        let committed = self.conn.run("commit");
+        let committed = self.conn().run("commit");
         self.meters.commit_time.record(clock::now().saturating_duration_since(begun));
         let Err(error) = committed else {
             self.meters.commits.increment();
@@ -415,7 +418,7 @@ impl Thread {
             self.done.drain(..).for_each(|done| done.settle(Ok(())));
             return;
         };
-        if !self.conn.is_idle() {
+        if !self.conn().is_idle() {
             self.step("rollback");
         }
         let fault = faults::of(&error);
@@ -460,7 +463,7 @@ impl Thread {
                 && let Some(job) = self.backlog.pop_front()
             {
                 self.once(job);
-                if !self.conn.is_idle() {
+                if !self.conn().is_idle() {
                     self.commit();
                 }
             }
@@ -476,7 +479,7 @@ impl Thread {
             return;
         }
         self.checkpointed = true;
-        if let Err(error) = self.conn.run("pragma wal_checkpoint(passive)") {
+        if let Err(error) = self.conn().run("pragma wal_checkpoint(passive)") {
             tracing::warn!(%error, "the write-ahead log could not be brought into the file");
         }
         if size > self.wal_limit {
@@ -484,9 +487,13 @@ impl Thread {
         }
     }
 
+    fn conn(&self) -> MutexGuard<'_, Conn> {
+        locked(&self.conn)
+    }
+
     /// Whether the engine's own statement worked. What fails here shows at the commit.
     fn step(&self, sql: &str) -> bool {
-        let result = self.conn.run(sql);
+        let result = self.conn().run(sql);
         if let Err(error) = &result {
             tracing::error!(%error, "`{sql}` failed in the writer");
         }
@@ -502,9 +509,7 @@ impl Job {
     fn refuse(self, fault: Fault) {
         match self.work {
             Work::Once(work) => work.settle(Err(fault)),
-            Work::Session(desk) => {
-                desk.open(Err(fault));
-            }
+            Work::Session(desk) => desk.refuse(fault),
         }
     }
 
