@@ -96,7 +96,9 @@ impl Target<'_> {
             }
             Ok(Way::SqliteTx(session)) => {
                 let text = text.clone();
-                session.run(text.clone(), move |conn| conn.optional(text.sql(Engine::Sqlite), &params)).await
+                session
+                    .statement(text.clone(), move |conn| conn.optional(text.sql(Engine::Sqlite), &params))
+                    .await
             }
             Ok(Way::Postgres(pool, ctx, class)) => {
                 pool.query(ctx, &text, &params, class).await.and_then(|rows| rows::optional(&rows))
@@ -117,7 +119,7 @@ impl Target<'_> {
             }
             Ok(Way::SqliteTx(session)) => {
                 let text = text.clone();
-                session.run(text.clone(), move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
+                session.statement(text.clone(), move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
             }
             Ok(Way::Postgres(pool, ctx, class)) => {
                 pool.query(ctx, &text, &params, class).await.and_then(|rows| rows::all(&rows))
@@ -136,7 +138,9 @@ impl Target<'_> {
             Ok(Way::Sqlite(sqlite, ctx, _)) => sqlite.execute(ctx, text.clone(), params).await,
             Ok(Way::SqliteTx(session)) => {
                 let text = text.clone();
-                session.run(text.clone(), move |conn| conn.execute(text.sql(Engine::Sqlite), &params)).await
+                session
+                    .statement(text.clone(), move |conn| conn.execute(text.sql(Engine::Sqlite), &params))
+                    .await
             }
             Ok(Way::Postgres(pool, ctx, _)) => pool.execute(ctx, &text, &params).await,
             Ok(Way::PostgresTx(session)) => session.execute(&text, &params).await,

@@ -147,14 +147,9 @@ impl Session {
     /// Runs work in the transaction. Work of one session runs in the order it was laid down.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        text: Text,
         work: impl FnOnce(&Conn) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        if self.briefs.holds(&text) {
-            return self.run_here(&text, work);
-        }
         let (reply, answer) = oneshot::channel();
-        let briefs = Arc::clone(&self.briefs);
         {
             let mut state = self.desk.lock();
             if let End::Over(why) = &state.end {
@@ -170,10 +165,8 @@ impl Session {
                 if reply.is_closed() {
                     return;
                 }
-                let begun = clock::now();
                 let result =
                     catch_unwind(AssertUnwindSafe(|| work(conn))).unwrap_or_else(|_| Err(panicked()));
-                briefs.learn(&text, clock::now().saturating_duration_since(begun));
                 // The task may have gone meanwhile; its session's drop rolls back.
                 let _ = reply.send(result);
             }));
@@ -184,6 +177,25 @@ impl Session {
             Ok(Err(_)) => Err(self.why_over()),
             Err(_) => Err(self.late()),
         }
+    }
+
+    /// As [`run`](Self::run), for one statement: by the task itself if it is brief by habit.
+    pub(crate) async fn statement<T: Send + 'static>(
+        &self,
+        text: Text,
+        work: impl FnOnce(&Conn) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        if self.briefs.holds(&text) {
+            return self.run_here(&text, work);
+        }
+        let briefs = Arc::clone(&self.briefs);
+        self.run(move |conn| {
+            let begun = clock::now();
+            let result = work(conn);
+            briefs.learn(&text, clock::now().saturating_duration_since(begun));
+            result
+        })
+        .await
     }
 
     /// Runs a brief statement on the task's own thread. It is not interrupted before the transaction's deadline, as
