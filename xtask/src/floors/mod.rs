@@ -47,9 +47,9 @@ pub(crate) fn step() -> Outcome {
         println!("{sentence}");
     }
     let (ours, all) = (graph.ours().count(), graph.packages.len());
-    println!("{ours} crates of ours among {all}: {} rules broken", broken.len());
+    println!("{ours} crates of ours among {all}; broken rules: {}", broken.len());
     match broken.len() {
         0 => Outcome::Passed(Tally::default()),
-        number => Outcome::Failed(Tally::default(), format!("{number} rules broken, see above")),
+        number => Outcome::Failed(Tally::default(), format!("broken rules: {number}, see above")),
     }
 }
