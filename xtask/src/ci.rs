@@ -37,10 +37,11 @@ pub(crate) fn run(Args {}: &Args) -> Result<ExitCode, String> {
     steps.step("floors", floors::step);
     steps.step("deny", deny);
     steps.step("advisories", advisories);
-    let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    let clippy =
+        ["clippy", "--locked", "--workspace", "--all-targets", "--keep-going", "--", "--deny", "warnings"];
     steps.command("clippy", plain(&clippy));
     tests(&mut steps, &[], &ENVIRONMENT);
-    let mut doc = plain(&["doc", "--locked", "--workspace", "--no-deps"]);
+    let mut doc = plain(&["doc", "--locked", "--workspace", "--no-deps", "--lib", "--keep-going"]);
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     steps.command("documents", doc);
 
