@@ -59,3 +59,8 @@ pub use route::{Route, RouteInfo, RouteList, Routes, delete, get, patch, post, p
 pub use router::{Mounts, Resolved, Router};
 pub use server::{Arriving, Connection, Server};
 pub use stack::Edge;
+
+/// The tables of this crate: the signing keys. Its module is named `http`.
+pub fn migrations() -> &'static [burgeon_db::Migration] {
+    burgeon_db::migrations!["0001_keys.sql"]
+}

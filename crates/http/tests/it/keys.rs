@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use burgeon_core::Ctx;
-use burgeon_db::{Config, Db, sql};
+use burgeon_db::{Config, Db, Migrator, sql};
 use burgeon_http::Keys;
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
+use burgeon_services::Postgres;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,13 +58,8 @@ impl Node {
 }
 
 async fn migrate(db: &Db) {
-    sql!(
-        "table",
-        "create table burgeon_key (generation integer primary key, secret blob not null, signs_from integer not null) strict"
-    )
-    .execute(&db.write(&Ctx::background()))
-    .await
-    .unwrap();
+    let ctx = Ctx::background();
+    Migrator::new().module("http", burgeon_http::migrations()).run(db, &ctx).await.unwrap();
 }
 
 fn sqlite(folder: &tempfile::TempDir) -> String {
@@ -81,6 +77,36 @@ async fn nodes_that_start_at_once_agree_on_one_key() {
     }
     assert_eq!(node.generations().await, [1]);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn nodes_of_one_postgres_share_their_keys() {
+    let postgres = Postgres::shared().await.unwrap();
+    let url = postgres.create_database().await.unwrap();
+    let first = Node::migrated(&url).await;
+    let (second, third) = tokio::join!(Node::at(&url), Node::at(&url));
+    let (one, two, three) = tokio::join!(first.keys(), second.keys(), third.keys());
+    let sealed = [&one, &two, &three].map(|keys| keys.seal("p", b"x", HOUR).unwrap());
+    for keys in [&one, &two, &three] {
+        for sealed in &sealed {
+            assert_eq!(keys.open("p", sealed), Some(b"x".to_vec()));
+        }
+    }
+    assert_eq!(first.generations().await, [1]);
+
+    // Whoever looks first after 30 days makes the next key; all of them look at once.
+    first.let_pass(30 * 24 * 3600 + 1).await;
+    let (a, b, c) = tokio::join!(one.refresh(&first.db), two.refresh(&second.db), three.refresh(&third.db));
+    a.and(b).and(c).unwrap();
+    assert_eq!(first.generations().await, [1, 2]);
+    first.let_pass(11 * 60).await;
+    one.refresh(&first.db).await.unwrap();
+    // The second node has not looked again, and yet knows the key that signs now.
+    let after = one.seal("p", b"y", HOUR).unwrap();
+    assert_eq!(two.open("p", &after), Some(b"y".to_vec()));
+    for node in [first, second, third] {
+        node.stop().await;
+    }
 }
 
 #[tokio::test]
