@@ -251,16 +251,16 @@ async fn a_server_that_sleeps_or_vanishes_holds_nobody_beyond_the_deadline() {
     };
     warm().await;
     server.pause().await.unwrap();
-    hit("paused").await;
+    Box::pin(hit("paused")).await;
     server.resume().await.unwrap();
     warm().await;
     proxy.black_hole();
-    hit("black hole").await;
-    hit("black hole, again").await;
+    Box::pin(hit("black hole")).await;
+    Box::pin(hit("black hole, again")).await;
     proxy.heal();
     warm().await;
     proxy.cut();
-    hit("cut").await;
+    Box::pin(hit("cut")).await;
     proxy.heal();
     warm().await;
 }
