@@ -1,19 +1,16 @@
 //! The second port: what operators and platforms ask, and the public must not.
 //!
-//! `GET /livez`, `/readyz`, `/startupz` with reasons; `GET /metrics` for Prometheus; `GET` and `PUT /log/level`, which
-//! reads and changes what is logged until the next start (`curl -X PUT -d info,burgeon_db=debug .../log/level`).
+//! `GET /livez`, `/readyz`, `/startupz` with reasons; `GET /metrics` for Prometheus; `GET` and `PUT /log`, which reads
+//! and changes what is logged until the next start (`curl -X PUT -d info,burgeon_db=debug .../log`).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use burgeon_core::{Error, Result};
-use burgeon_http::{
-    Door, Edge, HeaderName, HeaderValue, Mounts, RouteList, Routes, State, get, header, probes_with_reasons,
-    put,
-};
+use burgeon_core::Result;
+use burgeon_http::{Door, Edge, Mounts};
 use burgeon_meter::Meters;
 use burgeon_runtime::Health;
-use burgeon_telemetry::{Telemetry, prometheus};
+use burgeon_telemetry::{LogLevel, Telemetry, prometheus};
 use serde::{Deserialize, Serialize};
 
 /// The `[admin]` section: where probes with their reasons are answered.
@@ -68,34 +65,14 @@ pub(crate) struct Observed {
 
 /// Everything that is answered on the second port.
 pub(crate) fn edge(config: &Config, observed: Observed) -> Result<Edge> {
-    let mounts = Mounts::new().mount("/", probes_with_reasons(&observed.health)).mount("/", routes(observed));
+    let Observed { meters, health, telemetry } = observed;
+    // Where the log belongs to somebody else, nobody changes its level here.
+    let level = telemetry.as_ref().map_or_else(LogLevel::foreign, |telemetry| telemetry.level().clone());
+    let metrics = move || match &telemetry {
+        Some(telemetry) => telemetry.metrics(&meters),
+        None => prometheus::render(&meters),
+    };
+    let mounts = Mounts::new().mount("/", burgeon_http::admin(&health, &level, metrics));
     // Meters of their own: questions about the application are no requests to it.
     Edge::new(&config.listener(), mounts.router(Door::new())?, &Meters::new())
-}
-
-fn routes(observed: Observed) -> RouteList {
-    Routes::new(observed)
-        .routes([get("/metrics", metrics), get("/log/level", level), put("/log/level", set_level)])
-        .into()
-}
-
-async fn metrics(State(observed): State<Observed>) -> ([(HeaderName, HeaderValue); 1], String) {
-    let text = match &observed.telemetry {
-        Some(telemetry) => telemetry.metrics(&observed.meters),
-        None => prometheus::render(&observed.meters),
-    };
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(prometheus::CONTENT_TYPE))], text)
-}
-
-async fn level(State(observed): State<Observed>) -> Result<String> {
-    let level = observed.telemetry.and_then(|telemetry| telemetry.level().get());
-    level.ok_or_else(|| Error::not_found("The log of this process is not Burgeon's."))
-}
-
-async fn set_level(State(observed): State<Observed>, wanted: String) -> Result<String> {
-    let telemetry =
-        observed.telemetry.ok_or_else(|| Error::not_found("The log of this process is not Burgeon's."))?;
-    telemetry.level().set(wanted.trim())?;
-    tracing::warn!(level = wanted.trim(), "what is logged was changed through the admin port");
-    telemetry.level().get().ok_or_else(|| Error::not_found("The log of this process is not Burgeon's."))
 }

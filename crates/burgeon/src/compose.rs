@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burgeon_db::Db;
 use burgeon_http::{Door, Edge, Keys, Mounts, openapi, probes};
 use burgeon_meter::Meters;
-use burgeon_runtime::{Health, Lifecycle};
+use burgeon_runtime::{Health, Lifecycle, Tasks};
 use burgeon_telemetry::Telemetry;
 
 use crate::admin::Observed;
@@ -48,7 +48,7 @@ pub(crate) struct Serving {
 /// Builds everything, and changes nothing: no table, no socket.
 pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, StartError> {
     let App { name, version, about, modules: declared, commands, error_page, serialised, .. } = app;
-    let Settings { sections, gives, configuration } = settings;
+    let sections = &settings.sections;
 
     // Meters come first: whatever is made after them counts from its first moment.
     let meters = Meters::new();
@@ -58,7 +58,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     // The database before the modules, because they are built around it. It may still be starting itself.
     let db = database::open(&sections.database, &tasks, &meters, sections.app.database_wait).await?;
     // Keys before the modules, because a module may sign with them. They are read when their table is there.
-    let keys = Keys::fixed(b"");
+    let keys = Keys::awaiting();
 
     // What modules may ask for: what is above, and the application's own sections.
     let mut parts = Parts::default();
@@ -68,12 +68,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     parts.put(health.clone(), "Burgeon");
     parts.put(keys.clone(), "Burgeon");
     parts.put(Progress::new(name), "Burgeon");
-    for (section, give) in gives {
-        if let Some(other) = give(&configuration, &section, &mut parts) {
-            return Err(StartError::new(format!("the section `[{section}]` has the same type as {other}"))
-                .and("modules ask for a section by its type, so each needs a type of its own"));
-        }
-    }
+    give_sections(&settings, &mut parts)?;
 
     // Modules, each after those whose APIs it takes.
     let mut modules = modules::build(declared, &mut parts, serialised)?;
@@ -108,8 +103,32 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     let edge = Edge::new(&sections.http, router, &meters)
         .map_err(|error| StartError::because("the edge cannot be made", error))?;
 
+    let Settings { sections, configuration, .. } = settings;
     let configuration = Arc::new(configuration);
     Ok(Composed { name, sections, configuration, lifecycle, db, parts, commands, edge, meters, first_starts })
+}
+
+/// The parts of a command that asks for nothing of the application, or `None` when it asks for more.
+pub(crate) fn without_database(settings: &Settings, command: &Command) -> Result<Option<(Parts, Tasks)>, StartError> {
+    let meters = Meters::new();
+    let tasks = Tasks::with_blocking_limit(&meters, settings.sections.runtime.blocking_threads);
+    let mut parts = Parts::default();
+    parts.put(tasks.clone(), "Burgeon");
+    parts.put(meters, "Burgeon");
+    parts.put(Progress::new(command.name), "Burgeon");
+    give_sections(settings, &mut parts)?;
+    Ok(parts.missing(&command.needs).is_empty().then_some((parts, tasks)))
+}
+
+/// The application's own sections, each by its type.
+fn give_sections(settings: &Settings, parts: &mut Parts) -> Result<(), StartError> {
+    for (section, give) in &settings.gives {
+        if let Some(other) = give(&settings.configuration, section, parts) {
+            return Err(StartError::new(format!("the section `[{section}]` has the same type as {other}"))
+                .and("modules ask for a section by its type, so each needs a type of its own"));
+        }
+    }
+    Ok(())
 }
 
 impl Composed {

@@ -6,17 +6,20 @@ use std::panic::Location;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use burgeon_core::Ctx;
 use burgeon_db::{Engine, STATEMENTS};
+use burgeon_runtime::Tasks;
 use burgeon_telemetry::Telemetry;
 use clap::{Arg, ArgAction, ArgMatches};
 
-use crate::compose::{Composed, Serving, compose};
+use crate::compose::{self, Composed, Serving, compose};
 use crate::config::{columns, json, table};
+use crate::parts::Parts;
 use crate::services::Ports;
 use crate::settings::Settings;
-use crate::{App, Environment, Progress, StartError};
+use crate::{App, Command, Environment, Progress, StartError, modules};
 
 /// Does what the command line says.
 pub(crate) fn run(app: App, environment: &Environment) -> ExitCode {
@@ -94,35 +97,49 @@ fn greet(name: &str, ports: &Ports) {
     println!("  http://{http}/        the application");
     println!("  http://{http}/docs    its API");
     if let Some(admin) = ports.admin.get() {
-        println!("  http://{admin}/readyz  probes; /metrics, /log/level");
+        println!("  http://{admin}/readyz  probes; /metrics, /log");
     }
 }
 
 /// An application's own command.
-async fn command(
-    app: App,
-    settings: Settings,
-    name: &str,
-    rest: &ArgMatches,
-) -> Result<ExitCode, StartError> {
+async fn command(mut app: App, settings: Settings, name: &str, rest: &ArgMatches) -> Result<ExitCode, StartError> {
     let telemetry = log(&settings)?;
-    let mut composed = compose(app, settings).await?;
-    composed.prepare().await?;
-    let at = composed.commands.iter().position(|command| command.name == name);
-    let Some(command) = at.map(|at| composed.commands.swap_remove(at)) else {
+    let at = app.commands.iter().position(|command| command.name == name);
+    let Some(command) = at.map(|at| app.commands.swap_remove(at)) else {
         return Err(StartError::new(format!("`{name}` is no command")));
     };
-    composed.parts.put(Progress::new(name), "Burgeon");
-    let run = (command.run)(rest, Ctx::background(), &composed.parts)
-        .map_err(|mistake| StartError::new(mistake.to_string()))?;
-    let tasks = composed.lifecycle.tasks();
-    let done = run.await;
-    composed.db.close().await;
-    let stopped = tasks.stop(composed.sections.runtime.drain_timeout).await;
-    done.map_err(|error| StartError::because(format!("`{name}` failed"), error))?;
-    stopped.map_err(|error| StartError::because(format!("`{name}` left tasks behind"), error))?;
+    // A command that asks for nothing of the application runs beside one that serves: its database is left alone.
+    if let Some((parts, tasks)) = compose::without_database(&settings, &command)? {
+        finish(command, rest, parts, tasks, settings.sections.runtime.drain_timeout).await?;
+    } else {
+        let mut composed = compose(app, settings).await?;
+        composed.prepare().await?;
+        let Composed { parts, lifecycle, db, sections, .. } = composed;
+        modules::refuse_missing(&format!("the command `{name}`"), command.place, &command.needs, &parts)?;
+        let done = finish(command, rest, parts, lifecycle.tasks(), sections.runtime.drain_timeout).await;
+        db.close().await;
+        done?;
+    }
     drop(telemetry);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command to its end, and its tasks to theirs.
+async fn finish(
+    command: Command,
+    rest: &ArgMatches,
+    mut parts: Parts,
+    tasks: Tasks,
+    patience: Duration,
+) -> Result<(), StartError> {
+    let name = command.name;
+    parts.put(Progress::new(name), "Burgeon");
+    let run = (command.run)(rest, Ctx::background(), &parts)
+        .map_err(|mistake| StartError::new(mistake.to_string()))?;
+    let done = run.await;
+    let stopped = tasks.stop(patience).await;
+    done.map_err(|error| StartError::because(format!("`{name}` failed"), error))?;
+    stopped.map_err(|error| StartError::because(format!("`{name}` left tasks behind"), error))
 }
 
 /// Builds the application around an empty database of its own, to look at it: no server need be there.
