@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use burgeon_db::Db;
+use burgeon_core::{Ctx, Deadline};
+use burgeon_db::{Db, Migrator, State};
 use burgeon_http::{Door, Edge, Keys, Mounts, openapi, probes};
 use burgeon_meter::Meters;
 use burgeon_runtime::{Health, Lifecycle, Tasks};
@@ -28,9 +29,10 @@ pub(crate) struct Composed {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) db: Db,
     pub(crate) parts: Parts,
-    pub(crate) commands: Vec<Command>,
     pub(crate) edge: Edge,
     pub(crate) meters: Meters,
+    pub(crate) keys: Keys,
+    pub(crate) migrator: Migrator,
     pub(crate) first_starts: Vec<(String, FirstStart)>,
 }
 
@@ -72,6 +74,13 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
 
     // Modules, each after those whose APIs it takes.
     let mut modules = modules::build(declared, &mut parts, serialised)?;
+    // Tables in the order of their modules, the house's own before any other's.
+    let mut migrator = Migrator::new()
+        .module("burgeon", burgeon_db::migrations!["0001_first_start.sql"])
+        .module("http", burgeon_http::migrations());
+    for module in &modules {
+        migrator = migrator.module(module.name, module.migrations).after(module.after.iter().copied());
+    }
     // Whatever runs later is asked now what it needs: a start that will fail should fail here.
     for command in &commands {
         let what = format!("the command `{}`", command.name);
@@ -93,7 +102,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     for routes in modules.iter_mut().flat_map(|module| std::mem::take(&mut module.routes)) {
         mounts = mounts.mount("/", routes);
     }
-    let mut door = Door::new().with_keys(keys).with_body_limit(sections.http.body_limit);
+    let mut door = Door::new().with_keys(keys.clone()).with_body_limit(sections.http.body_limit);
     if let Some(page) = error_page {
         door = door.with_page(move |problem, asked| page(problem, asked));
     }
@@ -105,11 +114,26 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
 
     let Settings { sections, configuration, .. } = settings;
     let configuration = Arc::new(configuration);
-    Ok(Composed { name, sections, configuration, lifecycle, db, parts, commands, edge, meters, first_starts })
+    Ok(Composed {
+        name,
+        sections,
+        configuration,
+        lifecycle,
+        db,
+        parts,
+        edge,
+        meters,
+        keys,
+        migrator,
+        first_starts,
+    })
 }
 
 /// The parts of a command that asks for nothing of the application, or `None` when it asks for more.
-pub(crate) fn without_database(settings: &Settings, command: &Command) -> Result<Option<(Parts, Tasks)>, StartError> {
+pub(crate) fn without_database(
+    settings: &Settings,
+    command: &Command,
+) -> Result<Option<(Parts, Tasks)>, StartError> {
     let meters = Meters::new();
     let tasks = Tasks::with_blocking_limit(&meters, settings.sections.runtime.blocking_threads);
     let mut parts = Parts::default();
@@ -135,12 +159,53 @@ impl Composed {
     /// Brings the database to where this version of the application needs it.
     pub(crate) async fn prepare(&mut self) -> Result<(), StartError> {
         let app = &self.sections.app;
+        let ctx = self.patient();
+        // Tables first: everything after this reads them.
+        if app.migrate {
+            self.migrate(&ctx).await?;
+        } else {
+            self.refuse_pending(&ctx).await?;
+        }
+        // Keys as soon as their table is there: a first start may sign something.
+        let tasks = self.lifecycle.tasks();
+        let keys = self.keys.follow(&self.db, &tasks).await;
+        keys.map_err(|error| StartError::because("the signing keys cannot be read", error))?;
         // First starts last: they fill the tables that the migrations made, through whatever the modules offer.
         if app.first_start {
             let work = std::mem::take(&mut self.first_starts);
-            first_start::run(work, &self.db, &self.lifecycle.tasks(), &self.parts, app.turn_wait).await?;
+            first_start::run(work, &self.db, &tasks, &self.parts, app.turn_wait).await?;
         }
         Ok(())
+    }
+
+    /// A context for work that may have to wait for another node.
+    pub(crate) fn patient(&self) -> Ctx {
+        let now = tokio::time::Instant::now().into_std();
+        Ctx::background().with_deadline(Deadline::after(now, self.sections.app.turn_wait))
+    }
+
+    /// Applies what is pending. A node of an older version, restarted while a newer one is rolled out, serves on.
+    async fn migrate(&self, ctx: &Ctx) -> Result<(), StartError> {
+        let applied = self.migrator.clone().beside_newer().run(&self.db, ctx).await;
+        for step in applied.map_err(|error| StartError::because("the database cannot be migrated", error))? {
+            tracing::info!("migration {step}");
+        }
+        Ok(())
+    }
+
+    async fn refuse_pending(&self, ctx: &Ctx) -> Result<(), StartError> {
+        let status = self.migrator.status(&self.db, ctx).await;
+        let status = status.map_err(|error| StartError::because("the migrations cannot be read", error))?;
+        let behind: Vec<_> = status
+            .iter()
+            .filter(|step| matches!(step.state, State::Pending | State::Edited { .. }))
+            .collect();
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let refused = StartError::new(format!("the database is behind by {} migrations", behind.len()))
+            .and("`app.migrate` is off, so run `migrate` first");
+        Err(behind.iter().fold(refused, |refused, step| refused.and(step.to_string())))
     }
 
     /// Says what will run, in the order in which it starts; it stops in reverse.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::panic::Location;
 
 use burgeon_core::Ctx;
+use burgeon_db::Migration;
 use burgeon_http::RouteList;
 
 use crate::api::Api;
@@ -13,9 +14,10 @@ use crate::parts::{Need, Parts, Running, StartFn};
 ///
 /// A module is made by a function whose arguments are what the module uses; see [`App::module`](crate::App::module).
 pub struct Module {
-    pub(crate) name: Cow<'static, str>,
+    pub(crate) name: &'static str,
     pub(crate) place: &'static Location<'static>,
-    pub(crate) after: Vec<Cow<'static, str>>,
+    pub(crate) after: Vec<&'static str>,
+    pub(crate) migrations: &'static [Migration],
     pub(crate) offers: Vec<Offer>,
     pub(crate) routes: Vec<RouteList>,
     pub(crate) first_starts: Vec<FirstStart>,
@@ -42,11 +44,12 @@ type Run = dyn FnOnce(Ctx, &Parts) -> Running + Send;
 impl Module {
     /// A module of this name: it stands before its tables in the list of migrations, and in messages.
     #[track_caller]
-    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(name: &'static str) -> Self {
         Self {
-            name: name.into(),
+            name,
             place: Location::caller(),
             after: Vec::new(),
+            migrations: &[],
             offers: Vec::new(),
             routes: Vec::new(),
             first_starts: Vec::new(),
@@ -56,8 +59,15 @@ impl Module {
     /// Modules whose tables this one's refer to: they are migrated, and fill their tables, before it. A module whose
     /// API this one takes is before it in any case.
     #[must_use]
-    pub fn after<N: Into<Cow<'static, str>>>(mut self, modules: impl IntoIterator<Item = N>) -> Self {
-        self.after.extend(modules.into_iter().map(Into::into));
+    pub fn after(mut self, modules: impl IntoIterator<Item = &'static str>) -> Self {
+        self.after.extend(modules);
+        self
+    }
+
+    /// The module's tables, as `migrations!["0001_products.sql", ..]` lists their files.
+    #[must_use]
+    pub fn migrations(mut self, files: &'static [Migration]) -> Self {
+        self.migrations = files;
         self
     }
 

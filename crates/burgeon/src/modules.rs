@@ -7,6 +7,9 @@ use crate::order::{Node, order};
 use crate::parts::{Need, Parts};
 use crate::{Module, StartError};
 
+/// What Burgeon's own tables are listed under.
+pub(crate) const HOUSE: [&str; 2] = ["burgeon", "http"];
+
 /// Calls the module functions, each as soon as all it asks for is there, and puts the modules in order.
 ///
 /// # Errors
@@ -24,6 +27,10 @@ pub(crate) fn build(
         let mut module = build(parts).map_err(|error: Error| {
             StartError::because(format!("the module function {function} (at {place}) failed"), error)
         })?;
+        if HOUSE.contains(&module.name) {
+            return Err(StartError::new(format!("the module name `{}` belongs to Burgeon", module.name))
+                .and(format!("the application uses it too, at {}; take another name", module.place)));
+        }
         if let Some(other) = modules.iter().find(|other| other.name == module.name) {
             return Err(StartError::new(format!("two modules are called `{}`", module.name))
                 .and(format!("one at {}", other.place))
@@ -31,11 +38,11 @@ pub(crate) fn build(
         }
         // Whose API it takes comes before it, said or unsaid.
         for giver in needs.iter().filter_map(|need| parts.giver(need)) {
-            let of_module = modules.iter().find(|other| giver == crate::module::giver(&other.name));
-            module.after.extend(of_module.map(|other| other.name.clone()));
+            let of_module = modules.iter().find(|other| giver == crate::module::giver(other.name));
+            module.after.extend(of_module.map(|other| other.name));
         }
         for offer in std::mem::take(&mut module.offers) {
-            if let Some(other) = (offer.give)(parts, &module.name, serialised) {
+            if let Some(other) = (offer.give)(parts, module.name, serialised) {
                 return Err(StartError::new(format!("the API `{}` is provided twice", offer.name))
                     .and(format!("by {other}"))
                     .and(format!("by module `{}` (at {})", module.name, module.place)));

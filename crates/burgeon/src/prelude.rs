@@ -1,7 +1,7 @@
 //! What nearly every file of an application uses: `use burgeon::prelude::*;`.
 
 pub use burgeon_core::{Ctx, Error, Kind, Money, OrNotFound, Result};
-pub use burgeon_db::{Db, Tx, retry, sql};
+pub use burgeon_db::{Db, Tx, migrations, retry, sql};
 pub use burgeon_http::schemars::{self, JsonSchema};
 pub use burgeon_http::{
     Checks, Created, Csrf, Flash, Form, Html, Input, Json, NoContent, Path, Query, Redirect, Reply, Response,

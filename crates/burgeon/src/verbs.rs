@@ -66,6 +66,7 @@ async fn verb(mut app: App, environment: &Environment, matches: &ArgMatches) -> 
         }
         Some(("routes", rest)) => routes(inspect(app, settings).await?, rest).await,
         Some(("openapi", _)) => openapi(inspect(app, settings).await?).await,
+        Some(("migrate", rest)) => migrate(app, settings, rest).await,
         Some(("statements", rest)) => {
             statements(rest);
             Ok(ExitCode::SUCCESS)
@@ -101,8 +102,47 @@ fn greet(name: &str, ports: &Ports) {
     }
 }
 
+/// Applies what is pending, or says how every migration stands.
+async fn migrate(app: App, settings: Settings, rest: &ArgMatches) -> Result<ExitCode, StartError> {
+    let telemetry = log(&settings)?;
+    let composed = compose(app, settings).await?;
+    let (db, ctx) = (&composed.db, composed.patient());
+    let steps = match rest.get_flag("status") {
+        true => composed.migrator.status(db, &ctx).await,
+        false => composed.migrator.run(db, &ctx).await,
+    };
+    let steps = steps.map_err(|error| StartError::because("the database cannot be migrated", error))?;
+    print(
+        rest,
+        || match steps.is_empty() {
+            true => "the database is up to date\n".to_owned(),
+            false => {
+                let head = ["MODULE", "MIGRATION", "STATE"].map(str::to_owned);
+                let rows = steps
+                    .iter()
+                    .map(|step| [step.module.clone(), step.name.clone(), step.state.name().to_owned()]);
+                columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+            }
+        },
+        || {
+            let shown = steps.iter().map(|step| {
+                serde_json::json!({ "module": step.module, "name": step.name, "state": step.state.name() })
+            });
+            shown.collect()
+        },
+    );
+    composed.db.close().await;
+    drop(telemetry);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// An application's own command.
-async fn command(mut app: App, settings: Settings, name: &str, rest: &ArgMatches) -> Result<ExitCode, StartError> {
+async fn command(
+    mut app: App,
+    settings: Settings,
+    name: &str,
+    rest: &ArgMatches,
+) -> Result<ExitCode, StartError> {
     let telemetry = log(&settings)?;
     let at = app.commands.iter().position(|command| command.name == name);
     let Some(command) = at.map(|at| app.commands.swap_remove(at)) else {
@@ -245,6 +285,15 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
     let house = [
         clap::Command::new("serve").about("Serves. This is what happens when nothing is said"),
         clap::Command::new("routes").about("Lists every route with its policy").arg(json()),
+        clap::Command::new("migrate")
+            .about("Brings the database up to date")
+            .arg(
+                Arg::new("status")
+                    .long("status")
+                    .action(ArgAction::SetTrue)
+                    .help("Only say how each migration stands"),
+            )
+            .arg(json()),
         clap::Command::new("openapi").about("Prints the API document (OpenAPI 3.1)"),
         clap::Command::new("statements").about("Lists every SQL statement with its place").arg(json()),
         clap::Command::new("config")

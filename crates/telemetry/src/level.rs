@@ -109,7 +109,7 @@ impl LogLevel {
     }
 
     /// Of a process whose log belongs to somebody else.
-    pub(crate) fn foreign() -> Self {
+    pub fn foreign() -> Self {
         Self(None)
     }
 

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    unreachable_pub,
     reason = "in tests a panic is the verdict"
 )]
 

@@ -72,7 +72,8 @@ async fn a_socket_and_no_socket_give_the_same_answer(app: TestApp) {
 
 #[burgeon_test::test(app)]
 async fn a_first_start_runs_once_whatever_the_number_of_nodes(app: TestApp) {
-    let rows: i64 = sql!("rows", "select count(*) from counter").one(&app.db().read(&app.ctx())).await.unwrap();
+    let rows: i64 =
+        sql!("rows", "select count(*) from counter").one(&app.db().read(&app.ctx())).await.unwrap();
     assert_eq!(rows, 1);
 }
 
@@ -86,7 +87,8 @@ async fn a_node_that_stops_leaves_the_others_serving(app: TestApp) {
 #[burgeon_test::test(app, engines = [postgres], nodes = [1])]
 async fn nodes_that_start_at_once_fill_the_database_once(app: TestApp) {
     let (one, two) = tokio::join!(app.another_node(), app.another_node());
-    let rows: i64 = sql!("rows", "select count(*) from counter").one(&app.db().read(&app.ctx())).await.unwrap();
+    let rows: i64 =
+        sql!("rows", "select count(*) from counter").one(&app.db().read(&app.ctx())).await.unwrap();
     assert_eq!(rows, 1);
     one.stop().await.unwrap();
     two.stop().await.unwrap();

@@ -1,19 +1,13 @@
 //! The application in processes of its own: killed, stopped, restarted.
 
-use std::path::PathBuf;
-
 use burgeon_test::{Engine, Processes};
 use bytes::Bytes;
 
-/// The example `hello`, which cargo builds beside the tests.
-fn hello() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join("hello")
-}
+const HELLO: &str = env!("CARGO_BIN_EXE_burgeon-hello");
 
 #[tokio::test]
 async fn a_process_serves_drains_on_sigterm_and_starts_again() {
-    let mut processes = Processes::of(hello()).start().await;
+    let mut processes = Processes::of(HELLO).start().await;
     let node = processes.node(0);
     node.client().get("/").await.ok().contains("The database says it is");
     node.client().get("/readyz").await.ok();
@@ -24,7 +18,7 @@ async fn a_process_serves_drains_on_sigterm_and_starts_again() {
 
 #[tokio::test]
 async fn a_killed_process_is_gone_and_a_new_one_takes_its_database_over() {
-    let mut processes = Processes::of(hello()).start().await;
+    let mut processes = Processes::of(HELLO).start().await;
     let node = processes.node(0);
     let client = node.client();
     node.kill().await;
@@ -36,7 +30,7 @@ async fn a_killed_process_is_gone_and_a_new_one_takes_its_database_over() {
 
 #[tokio::test]
 async fn three_processes_share_a_database() {
-    let mut processes = Processes::of(hello()).engine(Engine::Postgres).nodes(3).start().await;
+    let mut processes = Processes::of(HELLO).engine(Engine::Postgres).nodes(3).start().await;
     for index in 0..processes.len() {
         processes.node(index).client().get("/").await.ok();
     }
@@ -47,5 +41,5 @@ async fn three_processes_share_a_database() {
 #[tokio::test]
 #[should_panic(expected = "`http.prot` is not a key; did you mean `http.port`?")]
 async fn a_process_that_does_not_start_is_shown_with_what_it_said() {
-    Processes::of(hello()).setting("http.prot", "1").start().await;
+    Processes::of(HELLO).setting("http.prot", "1").start().await;
 }

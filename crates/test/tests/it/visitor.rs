@@ -71,7 +71,10 @@ async fn a_failure_shows_request_status_and_body_cut_short() {
     let answer: Answer = app.get("/long").await;
     let failure = std::panic::catch_unwind(move || answer.is(404)).unwrap_err();
     let text = failure.downcast_ref::<String>().unwrap();
-    assert!(text.starts_with("expected status 404\n  request: GET /long\n  status:  200 OK\n  body:    xxx"), "{text}");
+    assert!(
+        text.starts_with("expected status 404\n  request: GET /long\n  status:  200 OK\n  body:    xxx"),
+        "{text}"
+    );
     assert!(text.ends_with(".. and 8000 more bytes"), "{text}");
     app.stop().await;
 }
