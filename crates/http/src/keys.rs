@@ -25,7 +25,6 @@ use sha2::Sha256;
 use burgeon_core::{Error, Result};
 
 pub(crate) use ring::{Key, Ring};
-pub use table::migrations;
 
 /// The signing keys of an application. Cloning shares them.
 #[derive(Clone)]

@@ -51,7 +51,7 @@ pub use extract::{
 pub use handler::{Arguments, Handler};
 pub use health::{probes, probes_with_reasons};
 pub use interop::{Axum, ViaAxum};
-pub use keys::{Keys, migrations};
+pub use keys::Keys;
 pub use policy::{Policy, RouteService};
 pub use problem::{PROBLEM_JSON, Problem, status_error, status_of};
 pub use reply::{Created, Html, NoContent, Redirect, Reply};

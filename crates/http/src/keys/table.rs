@@ -33,11 +33,6 @@ struct Seen {
     now: i64,
 }
 
-/// The tables of this crate, for the application's migrator.
-pub fn migrations() -> &'static [burgeon_db::Migration] {
-    burgeon_db::migrations!["0001_keys.sql"]
-}
-
 impl Keys {
     /// Takes the keys from the table `burgeon_key`, makes the first one if there is none, and follows the table from
     /// now on with a task of `tasks`. The [migrations](crate::migrations) must have run.
