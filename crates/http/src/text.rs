@@ -29,6 +29,9 @@ pub(crate) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 /// More than this is not a form that a person filled in.
 const MOST_PAIRS: usize = 10_000;
 
+/// So many refused fields tell the story. It also bounds the work: every one of them costs a reading of the whole.
+const MOST_REFUSED: usize = 100;
+
 /// Splits and decodes.
 ///
 /// # Errors
@@ -63,7 +66,7 @@ fn decode(encoded: &[u8]) -> Result<Cow<'_, str>> {
 pub(crate) fn from_pairs<T: DeserializeOwned>(pairs: &Pairs<'_>) -> Result<T, Vec<Field>> {
     let mut refused: Vec<Field> = Vec::new();
     let mut skip: BTreeSet<String> = BTreeSet::new();
-    // Every turn either ends or skips one more name, so there are at most as many turns as names.
+    // Every turn either ends or skips one more name.
     loop {
         match T::deserialize(Form { fields: grouped(pairs, &skip) }) {
             Ok(value) if refused.is_empty() => return Ok(value),
@@ -78,7 +81,7 @@ pub(crate) fn from_pairs<T: DeserializeOwned>(pairs: &Pairs<'_>) -> Result<T, Ve
                 let field = if name.is_empty() { "form".to_owned() } else { name.clone() };
                 refused.push(Field { field: field.into(), message: error.message.into() });
                 let sent = pairs.iter().any(|(sent, _)| *sent == name);
-                if !sent || !skip.insert(name) {
+                if !sent || !skip.insert(name) || refused.len() == MOST_REFUSED {
                     return Err(refused);
                 }
             }

@@ -62,6 +62,14 @@ fn every_field_that_does_not_parse_is_told_at_once() {
 }
 
 #[test]
+fn thousands_of_wrong_fields_are_refused_without_reading_them_thousands_of_times() {
+    let text: Vec<String> = (0..MOST_PAIRS).map(|number| format!("f{number}=x")).collect();
+    let refused = read::<std::collections::HashMap<String, u8>>(&text.join("&")).unwrap_err();
+    assert_eq!(refused.len(), MOST_REFUSED);
+    assert!(pairs(format!("{}&a=b", text.join("&")).as_bytes()).is_err());
+}
+
+#[test]
 fn a_missing_field_is_named() {
     assert_eq!(named(&read::<Filter>("page=1").unwrap_err()), [("term", "is missing")]);
 }
