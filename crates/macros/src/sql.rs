@@ -31,13 +31,14 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let count = arguments.len();
     let (sqlite, postgres, reads) = match &texts {
         Texts::One(text) => {
-            let found = checked(text, count)?;
+            let found = scan(&text.value()).map_err(|why| Error::new(text.span(), why))?;
             if let Some(foreign) = found.foreign {
                 return Err(Error::new(
                     text.span(),
                     format!("{foreign}; or give both texts: `sqlite: \"..\", postgres: \"..\"`"),
                 ));
             }
+            let found = checked(text, count)?;
             (found.sqlite, text.value(), found.reads)
         }
         Texts::Each { sqlite, postgres } => {
@@ -155,6 +156,9 @@ impl Statement {
                         format!("no engine is called `{other}`; there are `sqlite` and `postgres`"),
                     ));
                 }
+            }
+            if input.is_empty() {
+                break;
             }
             if sqlite.is_none() || postgres.is_none() {
                 input.parse::<Token![,]>()?;

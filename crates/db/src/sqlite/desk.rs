@@ -28,6 +28,9 @@ use super::brief::Briefs;
 use super::conn::Conn;
 use super::readers::panicked;
 
+/// Why a transaction is over that SQLite has rolled back by itself: the disk was full, a write was interrupted.
+pub(super) const GIVEN_UP: &str = "the engine gave it up after the failure of a statement";
+
 /// What the thread and the task share.
 pub(super) struct Desk {
     pub(super) deadline: Deadline,
@@ -104,10 +107,19 @@ impl Desk {
         loop {
             if let Some(work) = state.work.take() {
                 drop(state);
-                if catch_unwind(AssertUnwindSafe(|| work(&locked(conn)))).is_err() {
-                    tracing::error!(at = %self.place, "the program's own code panicked while reading a row");
-                }
+                let given_up = {
+                    let conn = locked(conn);
+                    // Outside a transaction a statement would commit by itself.
+                    let given_up = conn.is_idle();
+                    if !given_up && catch_unwind(AssertUnwindSafe(|| work(&conn))).is_err() {
+                        tracing::error!(at = %self.place, "the program's own code panicked while reading a row");
+                    }
+                    given_up
+                };
                 state = self.lock();
+                if given_up {
+                    state.end = End::Over(GIVEN_UP.to_owned());
+                }
                 continue;
             }
             match std::mem::replace(&mut state.end, End::Over("it has been committed".to_owned())) {
@@ -206,6 +218,10 @@ impl Session {
         let conn = locked(&conn);
         if !matches!(self.desk.lock().end, End::Open) {
             return over();
+        }
+        if conn.is_idle() {
+            // Outside a transaction a statement would commit by itself.
+            return Err(Fault::TransactionOver { why: GIVEN_UP.to_owned() });
         }
         let begun = clock::now();
         let result = catch_unwind(AssertUnwindSafe(|| work(&conn))).unwrap_or_else(|_| Err(panicked()));

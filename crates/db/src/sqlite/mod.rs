@@ -55,7 +55,7 @@ impl Sqlite {
         // A file that is no database shows only when it is read.
         writer.number("select count(*) from sqlite_schema").map_err(|error| faults::of(&error))?;
         let briefs = Arc::new(Briefs::new());
-        let readers = Readers::start(&path, &config.sqlite, Arc::clone(&briefs))?;
+        let readers = Readers::start(&path, &config.sqlite, Arc::clone(&briefs), meters)?;
         let writer = Writer::start(writer, &path, &config.sqlite, meters)?;
         let aside = Aside::new(path, config.sqlite.clone());
         Ok(Self { config: config.clone(), writer, readers, aside, briefs })

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use burgeon_core::Deadline;
+use burgeon_meter::{Histogram, Meters};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -37,12 +38,18 @@ pub(super) struct Readers {
 }
 
 struct Job {
+    queued: Instant,
     deadline: Deadline,
     run: Box<dyn FnOnce(&Conn) + Send>,
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path, config: &Sqlite, briefs: Arc<Briefs>) -> Result<Self, Fault> {
+    pub(super) fn start(
+        path: &Path,
+        config: &Sqlite,
+        briefs: Arc<Briefs>,
+        meters: &Meters,
+    ) -> Result<Self, Fault> {
         let inbox = Arc::new(Inbox::new("a reader", config.queue));
         let (threads, near) = (Mutex::default(), Mutex::default());
         let readers = Self { inbox: Arc::clone(&inbox), threads, near, briefs };
@@ -53,9 +60,14 @@ impl Readers {
         for number in 0..count {
             let conn = Conn::reader(path, config)?;
             let inbox = Arc::clone(&inbox);
+            let wait = meters.histogram(
+                "db_wait_seconds",
+                "How long a statement or transaction waited for its turn.",
+                &[("for", "reader")],
+            );
             let thread = std::thread::Builder::new()
                 .name(format!("sqlite-read-{number}"))
-                .spawn(move || serve(&inbox, &conn))
+                .spawn(move || serve(&inbox, &conn, &wait))
                 .map_err(|error| Fault::Unavailable { why: format!("no thread for a reader: {error}") })?;
             readers.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
             readers.near().push(Conn::reader(path, config)?);
@@ -99,7 +111,7 @@ impl Readers {
             // The caller may have gone meanwhile: then nobody needs it.
             let _ = reply.send(result);
         });
-        self.inbox.put(Job { deadline, run }, room_by).await?;
+        self.inbox.put(Job { queued: started, deadline, run }, room_by).await?;
         match timeout_at(deadline.instant().into(), answer).await {
             Ok(Ok(result)) => result.map_err(|fault| match fault {
                 Fault::Timeout { .. } => late(),
@@ -150,11 +162,13 @@ impl Drop for Readers {
     }
 }
 
-fn serve(inbox: &Inbox<Job>, conn: &Conn) {
+fn serve(inbox: &Inbox<Job>, conn: &Conn, wait: &Histogram) {
     while let Some(job) = inbox.take() {
-        if job.deadline.has_passed(clock::now()) {
+        let now = clock::now();
+        if job.deadline.has_passed(now) {
             continue;
         }
+        wait.record(now.saturating_duration_since(job.queued));
         (job.run)(conn);
     }
 }

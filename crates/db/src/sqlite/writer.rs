@@ -31,13 +31,17 @@ use crate::{Fault, clock};
 
 use super::brief::Briefs;
 use super::conn::Conn;
-use super::desk::{Desk, Ended, Session, locked};
+use super::desk::{Desk, Ended, GIVEN_UP, Session, locked};
 use super::inbox::{Found, Inbox};
 use super::readers::panicked;
 use super::{GRACE, faults};
 
 /// After so long without work the write-ahead log is brought into the file.
 const IDLE: Duration = Duration::from_secs(1);
+/// So often the planner's statistics are brought up to date.
+const OPTIMIZE: Duration = Duration::from_secs(24 * 3600);
+/// After so many commits without a pause the size of the log is looked at all the same.
+const LOOK: u64 = 512;
 /// A group takes no more work when its first job has waited this long for its commit.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// A transaction that usually is over in this time may share a commit with others, who wait for it.
@@ -54,6 +58,7 @@ pub(super) struct Writer {
 }
 
 struct Job {
+    queued: Instant,
     deadline: Deadline,
     ticket: Arc<Ticket>,
     attempts: u8,
@@ -108,6 +113,9 @@ struct Thread {
     group: usize,
     wal_limit: i64,
     checkpointed: bool,
+    optimized: Instant,
+    /// At this number of commits the log is measured.
+    look_at: u64,
     meters: WriterMeters,
 }
 
@@ -120,6 +128,7 @@ struct WriterMeters {
     commits: Counter,
     jobs: Counter,
     commit_time: Histogram,
+    wait: Histogram,
     wal: Gauge,
 }
 
@@ -137,10 +146,17 @@ impl Writer {
             group: config.group,
             wal_limit: i64::try_from(config.wal_limit.as_bytes()).unwrap_or(i64::MAX),
             checkpointed: false,
+            optimized: clock::now(),
+            look_at: LOOK,
             meters: WriterMeters {
                 commits: meters.counter("db_sqlite_commits_total", "Commits of the writer.", &[]),
                 jobs: meters.counter("db_sqlite_jobs_total", "Jobs those commits covered.", &[]),
                 commit_time: meters.histogram("db_sqlite_commit_seconds", "How long a commit took.", &[]),
+                wait: meters.histogram(
+                    "db_wait_seconds",
+                    "How long a statement or transaction waited for its turn.",
+                    &[("for", "writer")],
+                ),
                 wal: meters.gauge("db_sqlite_wal_bytes", "Size of the write-ahead log.", &[]),
             },
         };
@@ -169,7 +185,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let ticket = Arc::new(Ticket::default());
         let work = Work::Once(Box::new(Statement { work, result: None, reply, savepoint }));
-        let job = Job { deadline, ticket: Arc::clone(&ticket), attempts: 0, work };
+        let job = Job { queued: started, deadline, ticket: Arc::clone(&ticket), attempts: 0, work };
         self.inbox.put(job, room_by).await?;
         self.answer(answer, &ticket, deadline, started).await
     }
@@ -187,8 +203,13 @@ impl Writer {
         // Made before the wait: dropped in the middle of it, it tells the thread that nobody comes.
         let session = Session::new(Arc::clone(&desk), briefs);
         let ticket = Arc::new(Ticket::default());
-        let job =
-            Job { deadline: open_by, ticket: Arc::clone(&ticket), attempts: 0, work: Work::Session(desk) };
+        let job = Job {
+            queued: started,
+            deadline: open_by,
+            ticket: Arc::clone(&ticket),
+            attempts: 0,
+            work: Work::Session(desk),
+        };
         self.inbox.put(job, open_by).await?;
         self.answer(ready, &ticket, open_by, started).await?;
         Ok(session)
@@ -250,13 +271,17 @@ impl Thread {
                 match self.inbox.drain(&mut self.backlog, self.group, IDLE) {
                     Found::Work => {}
                     Found::Idle => {
-                        self.checkpoint(wal);
+                        self.upkeep(wal);
                         continue;
                     }
                     Found::Closed => break,
                 }
             }
             self.group();
+            if self.meters.commits.get() >= self.look_at {
+                self.look_at = self.meters.commits.get() + LOOK;
+                self.measure_log(wal);
+            }
         }
         for last in ["pragma optimize", "pragma wal_checkpoint(truncate)"] {
             if let Err(error) = self.conn().run(last) {
@@ -340,6 +365,7 @@ impl Thread {
         if !work.is_wanted() || job.deadline.has_passed(clock::now()) || !job.ticket.start() {
             return;
         }
+        self.meters.wait.record(clock::now().saturating_duration_since(job.queued));
         self.conn().limit(job.deadline);
         let savepoint = work.needs_savepoint() && self.step("savepoint job");
         let keep = catch_unwind(AssertUnwindSafe(|| work.run(&locked(&self.conn))));
@@ -369,6 +395,7 @@ impl Thread {
             return;
         }
         let begun = clock::now();
+        self.meters.wait.record(begun.saturating_duration_since(job.queued));
         if !self.step("savepoint job") {
             desk.refuse(Fault::Unavailable { why: "no savepoint could be set".to_owned() });
             return;
@@ -384,10 +411,10 @@ impl Thread {
         let usual = self.usual.entry(desk.place).or_insert(took);
         *usual = if took > *usual { took } else { (*usual * 7 + took) / 8 };
         if self.conn().is_idle() {
-            let why = "the engine gave it up after the failure of a statement";
-            desk.over(why);
+            desk.over(GIVEN_UP);
             if let Ended::Keep(reply) = ended {
-                let _ = reply.send(Err(Fault::TransactionOver { why: why.to_owned() }));
+                // The task may have gone.
+                let _ = reply.send(Err(Fault::TransactionOver { why: GIVEN_UP.to_owned() }));
             }
             return;
         }
@@ -471,17 +498,22 @@ impl Thread {
         }
     }
 
-    /// Brings the log into the file while nobody waits.
-    fn checkpoint(&mut self, wal: &Path) {
+    /// Brings the log into the file while nobody waits, and once a day the planner's statistics up to date.
+    fn upkeep(&mut self, wal: &Path) {
+        if clock::now().saturating_duration_since(self.optimized) > OPTIMIZE {
+            self.optimized = clock::now();
+            self.step("pragma optimize");
+        }
+        if !self.checkpointed {
+            self.checkpointed = true;
+            self.step("pragma wal_checkpoint(passive)");
+            self.measure_log(wal);
+        }
+    }
+
+    fn measure_log(&self, wal: &Path) {
         let size = std::fs::metadata(wal).map_or(0, |file| i64::try_from(file.len()).unwrap_or(i64::MAX));
         self.meters.wal.set(size);
-        if self.checkpointed {
-            return;
-        }
-        self.checkpointed = true;
-        if let Err(error) = self.conn().run("pragma wal_checkpoint(passive)") {
-            tracing::warn!(%error, "the write-ahead log could not be brought into the file");
-        }
         if size > self.wal_limit {
             tracing::warn!(bytes = size, "the write-ahead log has grown: a reader has been at work for long");
         }

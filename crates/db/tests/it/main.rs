@@ -8,6 +8,7 @@ mod house;
 mod migrations;
 mod open;
 mod postgres;
+mod refused_by_the_compiler;
 mod send;
 mod statements;
 mod transactions;

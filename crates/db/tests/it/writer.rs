@@ -199,3 +199,48 @@ async fn a_row_that_cannot_be_read_undoes_its_insert() {
         .unwrap();
     assert_eq!((id, count(&house.db).await), (1, 1));
 }
+
+#[tokio::test]
+async fn brief_statements_inside_a_transaction_are_its_own_and_end_with_it() {
+    let house = ledger().await;
+    let House { db, ctx, .. } = &house;
+    // By now both statements are brief by habit and run where they are called.
+    for n in 0..60 {
+        one_brief(db, ctx, 1, n).await.unwrap();
+    }
+    let error = db
+        .tx(ctx, async |tx| {
+            sql!("brief_add", "insert into ledger (who, n) values ($1, $2)", 2, 1).execute(tx).await?;
+            Err::<(), _>(burgeon_core::Error::conflict("no"))
+        })
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind(), count(db).await), (Kind::Conflict, 60));
+    // The reader thread and the caller's own connection see what was committed, at once.
+    for n in 60..120 {
+        add(db, ctx, 1, n).await.unwrap();
+        assert_eq!(count(db).await, n + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_in_a_transaction_ends_it_and_what_shared_its_commit_is_done_again() {
+    let house = ledger().await;
+    let House { db, ctx, .. } = &house;
+    sql!("make_heap_in_tx", "create table heap (x blob) strict").execute(&db.write(ctx)).await.unwrap();
+    sql!("cap_in_tx", "pragma max_page_count = 40").all::<i64>(&db.write(ctx)).await.unwrap();
+    let lock = ForeignLock::take(&house);
+    let fills = db.tx(ctx, async |tx| {
+        let big = vec![7_u8; 1 << 20];
+        sql!("fill_in_tx", "insert into heap values ($1)", big).execute(tx).await.unwrap_err();
+        // Swallowed on purpose: nothing after it may run, least of all outside the transaction.
+        sql!("sneak", "insert into ledger (who, n) values (66, 6)").execute(tx).await.unwrap_err();
+        Ok(())
+    });
+    let (first, filled, last, ()) =
+        tokio::join!(add(db, ctx, 1, 1), fills, add(db, ctx, 1, 2), async { drop(lock) });
+    first.unwrap();
+    last.unwrap();
+    assert!(matches!(Fault::of(&filled.unwrap_err()), Some(Fault::TransactionOver { .. })));
+    assert_eq!(count(db).await, 2);
+}
