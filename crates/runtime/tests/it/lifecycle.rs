@@ -86,7 +86,7 @@ async fn who_waits_for_readiness_is_told_once_it_is_true_and_never_of_a_failed_s
     let lifecycle = lifecycle().service(good("http", &Book::default()));
     let health = lifecycle.health();
     lifecycle
-        .when_ready(move || drop(tell.send(())))
+        .when_ready(move || _ = tell.send(()))
         .run(async move {
             told.await.unwrap();
             assert!(health.report().await.ready);
@@ -96,7 +96,7 @@ async fn who_waits_for_readiness_is_told_once_it_is_true_and_never_of_a_failed_s
 
     let (tell, told) = oneshot::channel::<()>();
     let broken = Service::new("broken", async |_| Err(Error::unavailable("No disk.")));
-    let lifecycle = self::lifecycle().service(broken).when_ready(move || drop(tell.send(())));
+    let lifecycle = self::lifecycle().service(broken).when_ready(move || _ = tell.send(()));
     lifecycle.run(std::future::pending()).await.unwrap_err();
     assert!(told.await.is_err());
 }
