@@ -47,7 +47,7 @@ use self::meters::PerRoute;
 pub(crate) use self::networks::Networks;
 use self::origin::Origin;
 use self::security::Security;
-use self::work::{caught, finished, until};
+use self::work::{caught, run, until};
 use crate::{Asked, Body, BoxError, Config, Connection, Request, RequestId, Response, RouteInfo, Router};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -160,12 +160,10 @@ impl Edge {
         } else {
             let asked = Asked::of(&request);
             let stops = route.and_then(|route| route.stop_when_client_leaves).unwrap_or(method.is_safe());
-            // A panic ends here: below the deadline, so that work in the shelter is caught as well.
+            // A panic ends below the deadline, so that work which goes on alone is caught as well.
             let work = caught(resolved.call(request));
-            let answer = match connection.filter(|_| !stops) {
-                None => until(deadline, work).await,
-                Some(connection) => until(deadline, finished(work, connection, now + edge.timeout_cap)).await,
-            };
+            let alone = connection.filter(|_| !stops).map(|connection| (connection, now + edge.timeout_cap));
+            let answer = until(deadline, run(work, alone)).await;
             answer.unwrap_or_else(|error| edge.router.door().refuse(&error, &asked))
         };
 

@@ -14,10 +14,13 @@ use burgeon_core::{Error, Kind, Result};
 use crate::{Connection, Response};
 
 /// A panic becomes an error; its message is for the log. One handler's defect is not its neighbours'.
-pub(super) async fn caught(work: impl Future<Output = Response>) -> Result<Response> {
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
-        let message = message(&*panic);
-        Error::internal(format!("the handler panicked: {message}"))
+// Not an `async fn`: that would hold the work twice, as its argument and as what it awaits.
+pub(super) fn caught(work: impl Future<Output = Response>) -> impl Future<Output = Result<Response>> {
+    AssertUnwindSafe(work).catch_unwind().map(|ended| {
+        ended.map_err(|panic| {
+            let message = message(&*panic);
+            Error::internal(format!("the handler panicked: {message}"))
+        })
     })
 }
 
@@ -64,23 +67,23 @@ impl<F: Future<Output = Result<Response>>> Future for Until<F> {
 
 type Work = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
 
-/// Work that is finished though nobody waits for it: dropped before its end, it goes on in its connection's shelter.
-pub(super) struct Finished {
+/// A handler's work. If it shall be finished though nobody waits for it, it goes on in its connection's shelter when it
+/// is dropped before its end.
+pub(super) struct Run {
     work: Option<Work>,
-    connection: Connection,
-    last: Instant,
+    alone: Option<(Connection, Instant)>,
 }
 
-/// `last` bounds the work when it goes on alone.
-pub(super) fn finished(
+/// `alone` is where the work goes on without its client, and until when; `None` lets it end with its client.
+// Boxed: it moves into the shelter whole, and what is large moves once instead of with every layer around it.
+pub(super) fn run(
     work: impl Future<Output = Result<Response>> + Send + 'static,
-    connection: Connection,
-    last: Instant,
-) -> Finished {
-    Finished { work: Some(Box::pin(work)), connection, last }
+    alone: Option<(Connection, Instant)>,
+) -> Run {
+    Run { work: Some(Box::pin(work)), alone }
 }
 
-impl Future for Finished {
+impl Future for Run {
     type Output = Result<Response>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response>> {
@@ -93,11 +96,10 @@ impl Future for Finished {
     }
 }
 
-impl Drop for Finished {
+impl Drop for Run {
     fn drop(&mut self) {
-        let Some(work) = self.work.take() else { return };
-        let last = self.last;
-        self.connection.finish_without(async move {
+        let (Some(work), Some((connection, last))) = (self.work.take(), self.alone.take()) else { return };
+        connection.finish_without(async move {
             match tokio::time::timeout_at(last, work).await {
                 // Nobody waits for the answer; a panic is a defect all the same.
                 Ok(Err(error)) => {
