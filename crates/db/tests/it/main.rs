@@ -11,6 +11,7 @@ mod postgres;
 mod refused_by_the_compiler;
 mod send;
 mod statements;
+mod streams;
 mod transactions;
 mod types;
 mod writer;
