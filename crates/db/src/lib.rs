@@ -35,9 +35,12 @@ mod clock;
 mod column;
 mod config;
 mod db;
+/// Statements whose shape is known only at run time.
+pub mod dynamic;
 mod engine;
 mod fault;
 mod json;
+pub mod keyset;
 mod meters;
 mod migrate;
 mod newtype;
@@ -72,6 +75,8 @@ pub use row::{Columns, Row, RowView, Unreadable};
 pub use stmt::{Class, Place, STATEMENTS, Stmt};
 pub use tx::{BoxFuture, Tx};
 pub use value::{Item, Param, Type, Value};
+
+pub use sea_query;
 
 /// For the expansions of this crate's macros.
 #[doc(hidden)]

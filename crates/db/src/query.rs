@@ -37,7 +37,6 @@ impl<K> Query<K> {
     }
 
     /// A query whose text was made at run time.
-    #[allow(dead_code, reason = "the query builder stands on it")]
     pub(crate) fn dynamic(dynamic: Arc<Dynamic>, params: Vec<Value>) -> Self {
         Self { text: Text::Dynamic(dynamic), params, kind: PhantomData }
     }

@@ -4,6 +4,7 @@
 mod both;
 mod bulk;
 mod crash;
+mod dynamic;
 mod house;
 mod migrations;
 mod open;
