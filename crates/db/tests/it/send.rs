@@ -44,7 +44,10 @@ async fn checkout(ctx: Ctx, db: Db, lines: Vec<(i64, i64)>, note: String) -> Res
 
 async fn take(tx: &Tx, id: i64, units: i64, note: &str) -> Result<u64> {
     let note = note.to_owned();
-    tx.after_commit("say", async move { Ok(drop(note)) });
+    tx.after_commit("say", async move {
+        drop(note);
+        Ok(())
+    });
     tx.before_commit(|tx| {
         Box::pin(async move {
             sql!("touch", "update stock set note = 'checked' where units < 0").execute(tx).await.map(drop)
