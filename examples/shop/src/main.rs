@@ -1,1 +1,7 @@
-fn main() {}
+//! The shop's binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shop::app().run()
+}

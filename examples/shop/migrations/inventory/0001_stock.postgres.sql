@@ -1,0 +1,5 @@
+create table inventory_stock (
+    product bigint primary key references catalog_product (id),
+    -- What may still be sold. The check is the last line of defence: no statement ever tries to go below.
+    available bigint not null check (available >= 0)
+);

@@ -1,0 +1,30 @@
+create table sales_customer (
+    number bigint primary key
+);
+
+create table sales_product (
+    code text primary key,
+    -- As it was first called; lines keep what they said.
+    description text
+);
+
+create table sales_invoice (
+    number text primary key,
+    customer bigint references sales_customer (number),
+    country text not null,
+    cancellation boolean not null
+);
+
+create table sales_line (
+    invoice text not null references sales_invoice (number),
+    -- The line's number in the file: repeated lines count, and the same file twice changes nothing.
+    position bigint not null,
+    product text not null references sales_product (code),
+    description text,
+    quantity bigint not null,
+    price bigint not null,
+    sold_at timestamptz not null,
+    -- The accounting month in the shop's own time zone, such as 2010-12.
+    period text not null,
+    primary key (invoice, position)
+);

@@ -1,0 +1,22 @@
+//! What other modules may ask the catalogue.
+
+use burgeon::prelude::*;
+
+use super::product::{Product, ProductId};
+use super::search::{Found, Search, Shelf};
+
+/// The catalogue, for other modules.
+#[burgeon::api]
+pub trait Catalog {
+    /// The product of this number.
+    async fn product(&self, ctx: &Ctx, id: ProductId) -> Result<Option<Product>>;
+
+    /// These products, in the order asked for; those that do not exist are left out.
+    async fn products(&self, ctx: &Ctx, ids: &[ProductId]) -> Result<Vec<Product>>;
+
+    /// One page of what matches.
+    async fn search(&self, ctx: &Ctx, search: Search) -> Result<Found>;
+
+    /// The first products of a shelf.
+    async fn shelf(&self, ctx: &Ctx, shelf: Shelf, limit: i64) -> Result<Vec<Product>>;
+}

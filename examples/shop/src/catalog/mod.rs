@@ -1,0 +1,39 @@
+//! What the shop sells: products, their pictures, shelves and search.
+//!
+//! The module owns `catalog_product`. Other modules ask through [`CatalogApi`]; what they know about a product and the
+//! catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through [`listing`].
+
+mod api;
+mod category;
+pub(crate) mod listing;
+mod pages;
+mod picture;
+mod product;
+mod repository;
+mod search;
+mod seed;
+mod service;
+
+pub use api::{Catalog, CatalogApi};
+pub use category::Category;
+pub use product::{Product, ProductId};
+pub use search::{Cursor, Found, Search, Shelf, Sort};
+
+use burgeon::prelude::*;
+
+use service::Products;
+
+/// The module.
+pub fn module(db: Db) -> Module {
+    let products = Products::new(db);
+    Module::new("catalog")
+        .migrations(migrations!["catalog/0001_products.sql"])
+        .provides(CatalogApi::direct(products.clone()))
+        .first_start("seed", seed::fill)
+        .routes(Routes::new(products).routes([
+            get("/api/products", pages::search).name("search products").tag("catalog"),
+            get("/api/products/{id}", pages::product).name("read a product").tag("catalog"),
+            get("/api/departments", pages::departments).name("list departments").tag("catalog"),
+            get("/pictures/{look}", pages::picture).name("picture").hidden(),
+        ]))
+}

@@ -1,0 +1,7 @@
+//! The shop from outside: over HTTP, and by its binary.
+
+mod binary;
+mod browsing;
+mod checkout;
+mod sales;
+mod signing_in;
