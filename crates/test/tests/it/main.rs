@@ -8,4 +8,5 @@
 
 mod nodes;
 mod processes;
+mod verbs;
 mod visitor;
