@@ -88,7 +88,7 @@ pub(super) async fn change(
 
 fn line(visitor: &Visitor, line: &BasketLine) -> Markup {
     let BasketLine { product, quantity, available } = line;
-    let amount = Bill::of([(product.price, *quantity)]).map_or(product.price, |bill| bill.goods);
+    let amount = line.amount();
     let most = (*available).clamp(*quantity, MOST_OF_ONE);
     let address = format!("/cart/{}", product.id);
     html! {

@@ -154,7 +154,7 @@ fn bill_of(lines: &[BasketLine], bill: Bill) -> Markup {
             h2 { "Your order" }
             ul {
                 @for line in lines {
-                    li { span { (line.quantity) " × " (line.product.name) } (part::price(line.product.price)) }
+                    li { span { (line.quantity) " × " (line.product.name) } (part::price(line.amount())) }
                 }
             }
             (summary(bill))

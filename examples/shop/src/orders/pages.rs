@@ -61,7 +61,7 @@ pub(super) async fn one(
                 }
             }
             div.two {
-                ul.lines {
+                ul.lines.slim {
                     @for line in &order.lines {
                         li {
                             span.quiet { (line.quantity) " ×" }
@@ -75,7 +75,7 @@ pub(super) async fn one(
                     (summary(bill))
                     h2 { "Delivery" }
                     address {
-                        (order.place.name) br; (order.place.street) br; (order.place.postcode) " " (order.place.town)
+                        (order.place.name) br; (order.place.street) br; (order.place.town) " " (order.place.postcode)
                     }
                     p.quiet { "The invoice goes to " (order.place.email) "." }
                 }

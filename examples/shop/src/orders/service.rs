@@ -33,6 +33,13 @@ pub(super) struct BasketLine {
     pub(super) available: i64,
 }
 
+impl BasketLine {
+    /// Price times quantity. A line is small enough, or the basket would have no bill.
+    pub(super) fn amount(&self) -> Money {
+        self.product.price.checked_mul(self.quantity).unwrap_or(self.product.price)
+    }
+}
+
 /// What a basket costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bill {
