@@ -131,7 +131,7 @@ async fn postgres(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let sqlx = SqlxPostgres::open(&url, CONNECTIONS as u32).await?;
     let deadpool = Deadpool::open(&url, CONNECTIONS)?;
     let mut config = burgeon_db::Config::at(url.clone());
-    config.postgres.max_connections = CONNECTIONS as u32;
+    config.postgres.max_connections = CONNECTIONS;
     let meters = Meters::new();
     let tasks = Tasks::new(&meters);
     let ours = Ours(Db::open(&config, &tasks, &meters).await?);
