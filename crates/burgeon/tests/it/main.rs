@@ -11,4 +11,5 @@
 mod api;
 mod app;
 mod documented;
+mod documents;
 mod support;
