@@ -50,9 +50,10 @@ fn reasons(error: &Error) -> Vec<String> {
     let mut next: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = next {
         let line = error.to_string();
-        // "Something went wrong on our side." helps no operator.
+        // A sentence that every error of its kind has helps no operator; what is behind it does.
         let says_nothing = error.downcast_ref::<Error>().is_some_and(|own| {
-            own.kind() == burgeon_core::Kind::Internal && std::error::Error::source(own).is_some()
+            own.public() == Error::from_source(own.kind(), "").public()
+                && std::error::Error::source(own).is_some()
         });
         if !says_nothing && lines.last() != Some(&line) {
             lines.push(line);

@@ -96,9 +96,18 @@ pub(crate) fn table(entries: &[Entry]) -> String {
     let head = ["KEY", "VALUE", "ORIGIN", "DEFAULT"].map(str::to_owned);
     let rows = entries.iter().map(|entry| {
         let default = if entry.origin == Origin::Default { String::new() } else { entry.default.clone() };
-        [entry.key.clone(), entry.value.clone(), entry.origin.to_string(), default]
+        [entry.key.clone(), cut(&entry.value), entry.origin.to_string(), cut(&default)]
     });
     columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+}
+
+/// A long value would push the other columns off the screen; JSON has it whole.
+fn cut(value: &str) -> String {
+    const WIDEST: usize = 60;
+    match value.char_indices().nth(WIDEST) {
+        Some((at, _)) => format!("{}..", &value[..at]),
+        None => value.to_owned(),
+    }
 }
 
 /// As JSON for programs.

@@ -25,7 +25,7 @@ async fn page(csrf: Csrf) -> Html {
     Html(format!("<form method=post action=/sign>{}<input name=name></form>", csrf.field()))
 }
 
-async fn sign(mut session: Session, flash: Flash, Form(sign): Form<Sign>) -> Result<Redirect> {
+async fn sign(session: Session, flash: Flash, Form(sign): Form<Sign>) -> Result<Redirect> {
     session.set("name", &sign.name)?;
     flash.success("Thank you.");
     Ok(Redirect::to("/name"))
@@ -35,7 +35,7 @@ async fn name(session: Session) -> Result<String> {
     Ok(session.get::<String>("name").unwrap_or_else(|| "nobody".to_owned()))
 }
 
-async fn leave(mut session: Session) -> Redirect {
+async fn leave(session: Session) -> Redirect {
     session.clear();
     Redirect::to("/")
 }
