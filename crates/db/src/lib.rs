@@ -76,8 +76,6 @@ pub use stmt::{Class, Place, STATEMENTS, Stmt};
 pub use tx::{BoxFuture, Tx};
 pub use value::{Item, Param, Type, Value};
 
-// Hidden, so that the compiler does not name the types of others by a path through it.
-#[doc(hidden)]
 pub use sea_query;
 
 /// For the expansions of this crate's macros.

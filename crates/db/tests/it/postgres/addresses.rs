@@ -7,6 +7,8 @@ use burgeon_db::{Config, Db};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
 use burgeon_services::{Postgres, Proxy};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -96,4 +98,65 @@ async fn a_server_without_room_says_what_to_lower() {
         assert!(open.len() < 20);
     };
     says(&error, &["has no connection left", "max_connections"]);
+}
+
+#[tokio::test]
+async fn a_certificate_must_be_trusted_and_name_the_host() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let authority = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let file = write(name, params.self_signed(&key).unwrap().pem());
+        (file, Issuer::new(params, key))
+    };
+    let (trusted, issuer) = authority("ca.pem");
+    let (stranger, _) = authority("stranger.pem");
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let (certificate, key) =
+        (write("server.pem", certificate.pem()), write("server.key", key.serialize_pem()));
+    let server = Postgres::options().tls(certificate, key).start().await.unwrap();
+    let at = |host: &str, query: String| {
+        let url = server.url().replace("127.0.0.1", host);
+        let url = url.split('?').next().unwrap().to_owned();
+        format!("{url}?{query}")
+    };
+    let verified = format!("sslmode=verify-full&sslrootcert={}", trusted.display());
+    for (query, encrypted) in [
+        (verified.clone(), true),
+        ("sslmode=require".to_owned(), true),
+        ("sslmode=prefer".to_owned(), true),
+        ("sslmode=disable".to_owned(), false),
+    ] {
+        let yard = super::Yard::at(at("localhost", query.clone()), |_| {}).await;
+        let on = yard.db.read(&yard.ctx);
+        let ssl: bool = burgeon_db::sql!(
+            "is_encrypted",
+            sqlite: "select false",
+            postgres: "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+        )
+        .one(&on)
+        .await
+        .unwrap();
+        assert_eq!(ssl, encrypted, "{query}");
+        // A cancel request goes the same way.
+        let error = burgeon_db::sql!("sleepy_tls", "select cast(pg_sleep(60) as text)")
+            .one::<String>(&yard.db.read(&super::within(Duration::from_millis(50))))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Deadline);
+        yard.db.health(&yard.ctx).await.unwrap();
+    }
+    let error =
+        refused(at("localhost", format!("sslmode=verify-full&sslrootcert={}", stranger.display()))).await;
+    says(&error, &["is not trusted", "sslrootcert"]);
+    let error = refused(at("127.0.0.1", verified)).await;
+    says(&error, &["is not trusted", "as the certificate does"]);
 }
