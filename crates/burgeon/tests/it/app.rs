@@ -291,3 +291,26 @@ async fn an_id_goes_through_database_path_and_json() {
     assert_eq!(fetch(node.edge(), "/tea").await.0, 404);
     node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_first_start_that_failed_is_begun_again_and_one_that_is_done_is_not() {
+    let place = Place::new();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let app = |works: bool| {
+        let runs = runs.clone();
+        App::new("fills").module(move || {
+            Module::new("fills").first_start("seed", async move |_: Ctx, _: Db, progress: Progress| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                progress.advance(1);
+                if works { Ok(()) } else { Err(Error::internal("the seed did not sprout")) }
+            })
+        })
+    };
+    let refused = place.refusal(app(false)).await.to_string();
+    assert!(refused.starts_with("the first start `fills/seed` failed"), "{refused}");
+    assert!(refused.contains("the seed did not sprout"), "{refused}");
+    for _ in 0..2 {
+        place.start(app(true)).await.stop().await.unwrap();
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+}
