@@ -15,9 +15,10 @@ pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi) -> Result<()> {
         .map(|(rank, product)| {
             let mut dice = Dice::of("stock", rank as u64);
             let available = match dice.below(100) {
-                0..4 => 0,
-                4..16 => dice.between(1, 5),
-                _ => dice.between(12, 400),
+                0..3 => 0,
+                3..7 => dice.between(1, 5),
+                // What sells well is kept well.
+                _ => dice.between(12, 200) + product.sold * 4,
             };
             Stock { product: product.id, available }
         })
