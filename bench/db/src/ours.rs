@@ -40,12 +40,7 @@ impl Peer for Ours {
     async fn bulk(&self, first: i64) -> Result<(), Failure> {
         let ctx = ctx();
         let rows = (first..first + BULK as i64).map(|id| (id, body(id), id * 100));
-        self.0
-            .tx(&ctx, async |tx| {
-                bulk("insert_entries", "entry", ["id", "body", "amount"]).insert(tx, rows).await?;
-                Ok(())
-            })
-            .await?;
+        bulk("insert_entries", "entry", ["id", "body", "amount"]).insert(&self.0.write(&ctx), rows).await?;
         Ok(())
     }
 }

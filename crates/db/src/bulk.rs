@@ -4,15 +4,16 @@
 //! `insert .. select * from unnest(..)`, whose text does not depend on the number of rows; on SQLite a chunk is one
 //! hop to the writer, which runs one prepared insert per row. What it is not: an import tool; it knows nothing of files.
 //!
-//! It runs in a transaction, so that all rows are there, or none.
+//! All rows are there in the end, or none: in the transaction it is given, or in one of its own.
 
 use std::panic::Location;
 use std::sync::Arc;
 
 use burgeon_core::Result;
 
-use crate::on::{Session, Target};
+use crate::on::{On, Target};
 use crate::postgres::called;
+use crate::query::Writes;
 use crate::stmt::{Class, Dynamic, Place, Text};
 use crate::{Engine, Fault, Param, Tx, Type, Value};
 
@@ -95,30 +96,58 @@ impl Bulk {
 
     /// Inserts the rows and answers how many were really inserted, or overwritten: those left out do not count.
     ///
-    /// Rows are taken from the iterator a chunk at a time, so it may be longer than memory.
+    /// `on` is the `tx` of [`Db::tx`](crate::Db::tx) or `&db.write(&ctx)`; on the latter the rows are a transaction of their own. Rows are taken
+    /// from the iterator a chunk of 2,000 at a time, so in a transaction it may be longer than memory.
     ///
     /// # Errors
     /// [`Fault::Statement`] when a name is none or their number is not the tuple's; what the database makes of the rows.
-    pub async fn insert<R: Record>(&self, tx: &Tx, rows: impl IntoIterator<Item = R>) -> Result<u64> {
-        let engine = tx.db().engine();
-        let text = self.text(engine, R::TYPES).map_err(|fault| fault.at(self.name, self.place))?;
-        let width = R::TYPES.len();
-        let mut inserted = 0;
-        let mut rows = rows.into_iter();
-        loop {
-            let mut values = Vec::with_capacity(width * CHUNK.min(rows.size_hint().0.max(1)));
-            for row in rows.by_ref().take(CHUNK) {
-                row.into_values(&mut values);
-            }
-            if values.is_empty() {
-                return Ok(inserted);
-            }
-            let full = values.len() == width * CHUNK;
-            inserted += send(tx, &text, R::TYPES, values).await?;
-            if !full {
-                return Ok(inserted);
+    pub async fn insert<R: Record>(
+        &self,
+        on: &impl On<Writes>,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<u64> {
+        match on.target() {
+            Target::Within(tx) => self.insert_within(tx, Vec::new(), rows.into_iter()).await,
+            Target::Alone(db, ctx, _) => {
+                let mut rows = rows.into_iter();
+                let first = chunk(&mut rows);
+                if first.len() < CHUNK * R::TYPES.len() {
+                    // One statement is a transaction by itself, without the round trips to begin and to end one.
+                    return self.send(&on.target(), db.engine(), R::TYPES, first).await;
+                }
+                db.tx_at(ctx, self.place, async |tx| self.insert_within(tx, first, rows).await).await
             }
         }
+    }
+
+    /// All chunks in this transaction; `first` was taken from the iterator already.
+    async fn insert_within<R: Record>(
+        &self,
+        tx: &Tx,
+        first: Vec<Value>,
+        mut rows: impl Iterator<Item = R>,
+    ) -> Result<u64> {
+        let mut inserted = 0;
+        let mut values = if first.is_empty() { chunk(&mut rows) } else { first };
+        while !values.is_empty() {
+            inserted += self.send(&Target::Within(tx), tx.db().engine(), R::TYPES, values).await?;
+            values = chunk(&mut rows);
+        }
+        Ok(inserted)
+    }
+
+    async fn send(
+        &self,
+        target: &Target<'_>,
+        engine: Engine,
+        types: &'static [Type],
+        values: Vec<Value>,
+    ) -> Result<u64> {
+        let text = self.text(engine, types).map_err(|fault| fault.at(self.name, self.place))?;
+        if values.is_empty() {
+            return Ok(0);
+        }
+        target.insert_many(text, types, values).await
     }
 
     fn text(&self, engine: Engine, types: &[Type]) -> Result<Text, Fault> {
@@ -153,36 +182,13 @@ impl Bulk {
     }
 }
 
-/// One chunk.
-async fn send(tx: &Tx, text: &Text, types: &'static [Type], values: Vec<Value>) -> Result<u64> {
-    let fail = |fault: Fault| {
-        tx.fail(text, &fault);
-        fault.of_statement(text)
-    };
-    match tx.session().map_err(|fault| fault.of_statement(text))? {
-        Session::Postgres(_) => {
-            let rows = values.len() / types.len();
-            let mut columns: Vec<_> = types.iter().map(|_| Vec::with_capacity(rows)).collect();
-            for (index, value) in values.into_iter().enumerate() {
-                columns[index % types.len()].push(value);
-            }
-            let lists = types.iter().zip(columns).map(|(of, column)| Value::List(*of, column)).collect();
-            Target::Within(tx).execute(text.clone(), lists).await
-        }
-        Session::Sqlite(session) => {
-            if let Some(Value::Invalid(why)) = values.iter().find(|value| matches!(value, Value::Invalid(_)))
-            {
-                return Err(Fault::Parameter { why: why.clone() }.of_statement(text));
-            }
-            let timed = tx.db().0.meters.start(text);
-            let own = text.clone();
-            let width = types.len();
-            let done =
-                session.run(move |conn| conn.insert_many(own.sql(Engine::Sqlite), &values, width)).await;
-            timed.end(done.as_ref().copied());
-            done.map_err(fail)
-        }
+/// The values of the next rows, one after the other.
+fn chunk<R: Record>(rows: &mut impl Iterator<Item = R>) -> Vec<Value> {
+    let mut values = Vec::with_capacity(R::TYPES.len() * CHUNK.min(rows.size_hint().0.max(1)));
+    for row in rows.by_ref().take(CHUNK) {
+        row.into_values(&mut values);
     }
+    values
 }
 
 /// A name as SQL writes it. Names come from the program, not from a request; they are checked all the same.

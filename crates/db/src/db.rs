@@ -112,6 +112,14 @@ impl Db {
         tx::run(self, ctx, Class::Write, Location::caller().into(), work)
     }
 
+    /// As [`tx`](Db::tx), under the place of whoever asked for it.
+    pub(crate) fn tx_at<T, F>(&self, ctx: &Ctx, place: Place, work: F) -> impl Future<Output = Result<T>>
+    where
+        F: AsyncFnOnce(&Tx) -> Result<T>,
+    {
+        tx::run(self, ctx, Class::Write, place, work)
+    }
+
     /// Runs `work` on one snapshot, in a transaction that cannot change anything.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::meters::Timed;
 use crate::query::{Reads, Writes};
 use crate::sqlite::{self, Sqlite};
 use crate::stmt::{Class, Text};
-use crate::{Db, Engine, Fault, Row, Tx, Value, postgres, rows};
+use crate::{Db, Engine, Fault, Row, Tx, Type, Value, postgres, rows};
 
 /// Runs one statement that changes nothing. Made by [`Db::read`].
 #[derive(Clone, Copy)]
@@ -149,6 +149,29 @@ impl Target<'_> {
         call.end(&text, result, |rows| *rows)
     }
 
+    /// Runs the statement of a bulk insert: on Postgres once, with an array for every column; on SQLite once for every row,
+    /// in one hop. All of it happens, or nothing.
+    pub(crate) async fn insert_many(
+        &self,
+        text: Text,
+        types: &'static [Type],
+        values: Vec<Value>,
+    ) -> Result<u64> {
+        let call = self.call(&text, &values)?;
+        let width = types.len();
+        let result = match self.way() {
+            Ok(Way::Sqlite(sqlite, ctx, _)) => sqlite.insert_many(ctx, text.clone(), values, width).await,
+            Ok(Way::SqliteTx(session)) => {
+                let text = text.clone();
+                session.run(move |conn| conn.insert_many(text.sql(Engine::Sqlite), &values, width)).await
+            }
+            Ok(Way::Postgres(pool, ctx, _)) => pool.execute(ctx, &text, &columns(types, values)).await,
+            Ok(Way::PostgresTx(session)) => session.execute(&text, &columns(types, values)).await,
+            Err(fault) => Err(fault),
+        };
+        call.end(&text, result, |rows| *rows)
+    }
+
     /// Where the statement really goes.
     fn way(&self) -> Result<Way<'_>, Fault> {
         Ok(match self {
@@ -213,6 +236,16 @@ fn class_of(handle: Class, text: &Text) -> Class {
         Class::Read => Class::Read,
         Class::Write => handle,
     }
+}
+
+/// Rows one after the other into one list per column.
+fn columns(types: &'static [Type], values: Vec<Value>) -> Vec<Value> {
+    let rows = values.len() / types.len().max(1);
+    let mut columns: Vec<_> = types.iter().map(|_| Vec::with_capacity(rows)).collect();
+    for (index, value) in values.into_iter().enumerate() {
+        columns[index % types.len()].push(value);
+    }
+    types.iter().zip(columns).map(|(of, column)| Value::List(*of, column)).collect()
 }
 
 fn refuse(params: &[Value]) -> Option<Fault> {

@@ -87,6 +87,18 @@ impl Sqlite {
         self.writer.write(self.statement_deadline(ctx), self.room_deadline(ctx), false, work).await
     }
 
+    pub(crate) async fn insert_many(
+        &self,
+        ctx: &Ctx,
+        text: Text,
+        values: Vec<Value>,
+        width: usize,
+    ) -> Result<u64, Fault> {
+        let work = move |conn: &Conn| conn.insert_many(text.sql(Engine::Sqlite), &values, width);
+        // A later row may fail when earlier ones are in.
+        self.writer.write(self.statement_deadline(ctx), self.room_deadline(ctx), true, work).await
+    }
+
     /// Opens a transaction: on the writer, or for reading on one of the readers.
     pub(crate) async fn begin(
         &self,

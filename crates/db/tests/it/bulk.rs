@@ -134,3 +134,28 @@ async fn a_hundred_thousand_lines_go_through_in_bounded_chunks() {
         println!("{engine}: {rate:.0} lines/s");
     }
 }
+
+#[tokio::test]
+async fn by_itself_it_is_all_or_nothing_for_one_chunk_and_for_many() {
+    for home in &with_lines().await {
+        let (db, ctx) = (&home.db, &home.ctx);
+        let count = async || -> i64 {
+            sql!("count_alone", "select count(*) from line").one(&db.read(ctx)).await.unwrap()
+        };
+        let import = async |from: i64, to: i64| {
+            bulk("alone", "line", COLUMNS).insert(&db.write(ctx), (from..to).map(line)).await
+        };
+        assert_eq!(import(0, 500).await.unwrap(), 500);
+        assert_eq!(import(500, 500).await.unwrap(), 0);
+        assert_eq!(import(500, 5_500).await.unwrap(), 5_000);
+        assert_eq!(count().await, 5_500);
+
+        // The last row is there already: the ones before it must not stay, in one chunk or in three.
+        for from in [5_600, 10_600] {
+            let rows = (5_600..from + 100).chain([0]).map(line);
+            let error = bulk("alone", "line", COLUMNS).insert(&db.write(ctx), rows).await.unwrap_err();
+            assert!(matches!(Fault::of(&error), Some(Fault::UniqueViolation { .. })), "{error:?}");
+            assert_eq!(count().await, 5_500);
+        }
+    }
+}
