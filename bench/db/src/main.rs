@@ -44,12 +44,16 @@ struct Args {
     /// Only this engine: sqlite or postgres.
     #[arg(long)]
     engine: Option<String>,
+    /// Only the cases whose name contains this: "bulk", "point".
+    #[arg(long)]
+    case: Option<String>,
 }
 
 struct Plan {
     tasks: usize,
     time: Duration,
     rounds: usize,
+    cases: Vec<Case>,
 }
 
 const CONNECTIONS: usize = 8;
@@ -69,10 +73,11 @@ fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<usize, Failure> {
     let mut report = Report::new("db", args.json);
-    let plan = match args.quick {
-        true => Plan { tasks: args.tasks, time: Duration::from_millis(350), rounds: 2 },
-        false => Plan { tasks: args.tasks, time: Duration::from_secs(2), rounds: 5 },
-    };
+    let wanted = |case: &Case| args.case.as_deref().is_none_or(|part| case.name().contains(part));
+    let cases = Case::ALL.into_iter().filter(wanted).collect();
+    let (time, rounds) =
+        if args.quick { (Duration::from_millis(350), 2) } else { (Duration::from_secs(2), 5) };
+    let plan = Plan { tasks: args.tasks, time, rounds, cases };
     let wanted = |engine: &str| args.engine.as_deref().is_none_or(|only| only == engine);
     if wanted("sqlite") {
         sqlite(&plan, &mut report, true).await?;
@@ -98,7 +103,7 @@ async fn sqlite(plan: &Plan, report: &mut Report, full: bool) -> Result<(), Fail
     let meters = Meters::new();
     let ours = Ours(Db::open(&config, &Tasks::new(&meters), &meters).await?);
     let serials = Serials::default();
-    for case in Case::ALL {
+    for case in plan.cases.iter().copied() {
         let reading = matches!(case, Case::PointRead | Case::TwentyReads);
         if reading && !full {
             continue; // The setting is about commits; reads were measured once.
@@ -136,7 +141,7 @@ async fn postgres(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let tasks = Tasks::new(&meters);
     let ours = Ours(Db::open(&config, &tasks, &meters).await?);
     let serials = Serials::default();
-    for case in Case::ALL {
+    for case in plan.cases.iter().copied() {
         let mut rounds: [Vec<Round>; 4] = Default::default();
         for _ in 0..plan.rounds {
             rounds[0].push(measured(&ours, case, plan, &serials).await?);

@@ -12,12 +12,14 @@ use tokio::sync::oneshot;
 
 use crate::case::{BULK, Failure, INSERT, Peer, Product, SELECT, body};
 
+/// What is written travels to the writer, as it does for anybody whose rows come from a request.
+type Entry = (i64, String, i64);
 type Reply<T> = oneshot::Sender<Result<T, rusqlite::Error>>;
 
 #[derive(Clone)]
 pub struct RawSqlite {
     reads: mpsc::Sender<(i64, Reply<Product>)>,
-    writes: mpsc::Sender<(i64, usize, Reply<()>)>,
+    writes: mpsc::Sender<(Vec<Entry>, Reply<()>)>,
 }
 
 impl RawSqlite {
@@ -42,7 +44,8 @@ impl RawSqlite {
 
     async fn write(&self, first: i64, rows: usize) -> Result<(), Failure> {
         let (reply, answer) = oneshot::channel();
-        self.writes.send((first, rows, reply)).map_err(|_| "the writer is gone")?;
+        let entries = (first..first + rows as i64).map(|id| (id, body(id), id * 100)).collect();
+        self.writes.send((entries, reply)).map_err(|_| "the writer is gone")?;
         Ok(answer.await??)
     }
 }
@@ -66,12 +69,12 @@ fn read(connection: Connection, queue: &Mutex<mpsc::Receiver<(i64, Reply<Product
     }
 }
 
-fn write(connection: Connection, queue: mpsc::Receiver<(i64, usize, Reply<()>)>) {
-    let insert = |first: i64, rows: usize| -> Result<(), rusqlite::Error> {
+fn write(connection: Connection, queue: mpsc::Receiver<(Vec<Entry>, Reply<()>)>) {
+    let insert = |entries: Vec<Entry>| -> Result<(), rusqlite::Error> {
         connection.prepare_cached("savepoint job")?.execute([])?;
         let mut statement = connection.prepare_cached(INSERT)?;
-        for id in first..first + rows as i64 {
-            statement.execute((id, body(id), id * 100))?;
+        for entry in entries {
+            statement.execute(entry)?;
         }
         connection.prepare_cached("release job")?.execute([])?;
         Ok(())
@@ -80,8 +83,8 @@ fn write(connection: Connection, queue: mpsc::Receiver<(i64, usize, Reply<()>)>)
         let mut answers = Vec::new();
         let begun = connection.execute_batch("begin immediate");
         let group = std::iter::once(first).chain(queue.try_iter()).take(500);
-        for (id, rows, reply) in group {
-            answers.push((insert(id, rows), reply));
+        for (entries, reply) in group {
+            answers.push((insert(entries), reply));
         }
         let ended = begun.and_then(|()| connection.execute_batch("commit"));
         for (result, reply) in answers {
