@@ -35,7 +35,7 @@ use crate::query::{Reads, Writes};
 use crate::stmt::{Class, Dynamic, Place};
 use crate::{Engine, Param, Query, Type, Value};
 
-/// A `select` under the name of its shape. One that takes locks goes through [`write`].
+/// A `select` under the name of its shape. One that takes locks goes through [`write()`].
 #[track_caller]
 pub fn select(shape: &'static str, statement: &SelectStatement, engine: Engine) -> Query<Reads> {
     let (dynamic, params) = built(shape, Location::caller().into(), statement, engine, Class::Read);

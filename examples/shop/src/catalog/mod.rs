@@ -1,7 +1,7 @@
 //! What the shop sells: products, their pictures, shelves and search.
 //!
 //! The module owns `catalog_product`. Other modules ask through [`CatalogApi`]; what they know about a product and the
-//! catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through [`listing`].
+//! catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through `listing`.
 
 mod api;
 mod category;

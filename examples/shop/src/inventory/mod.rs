@@ -1,6 +1,6 @@
 //! What is on the shelves, and taking it from there.
 //!
-//! The module owns `inventory_stock`. [`reserve`] is the one way to take stock.
+//! The module owns `inventory_stock`. `reserve` is the one way to take stock.
 
 mod api;
 mod pages;
