@@ -1,10 +1,11 @@
 //! The server: sockets, connections, their timers, and the end of them all.
 //!
 //! What this is: everything between the kernel and the standard stack. Each core has its own listener, its own
-//! current-thread runtime and its own connections; nothing moves between cores. What it is not: routing, policy, or
+//! current-thread runtime and its own connections; once a connection has its core it stays there. What it is not: routing, policy, or
 //! anything that knows what a request means.
 //!
 //! # Invariants
+//! - No HTTP/1 message whose framing has two readings reaches a handler: it is answered with 400 and the connection closed.
 //! - No wait is without a bound: TLS, protocol, head, rest between requests, body, response. See [`Config`].
 //! - A second instance on the port is refused, though the cores share it.
 //! - Once draining began: no accepted request fails, no connection in the queue is reset, every HTTP/1 response says
@@ -18,11 +19,14 @@
 
 mod accept;
 mod arriving;
+mod balance;
 mod connection;
 mod detect;
 mod drain;
+mod guard;
 mod leaving;
 mod listen;
+mod meters;
 mod progress;
 mod shelter;
 mod streams;
@@ -44,10 +48,12 @@ use tokio::time::Instant;
 use burgeon_core::{Error, Result};
 use burgeon_runtime::{Cores, Life, Tasks};
 
-use self::accept::All;
+use self::accept::{All, Entrance};
 pub use self::arriving::Arriving;
+use self::balance::Balance;
 pub use self::connection::Connection;
 use self::drain::Drain;
+use self::meters::Counted;
 use crate::{Body, BoxError, Config, Edge};
 
 /// Sockets that listen; [`serve`](Self::serve) answers on them.
@@ -100,15 +106,23 @@ impl Server {
         B::Error: Into<BoxError>,
     {
         let cap = listen::connection_cap(self.config.connections);
-        let all = Arc::new(All { places: Arc::new(Semaphore::new(cap)), drain: Arc::new(Drain::default()) });
+        let all = Arc::new(All {
+            places: Arc::new(Semaphore::new(cap)),
+            drain: Arc::new(Drain::default()),
+            counted: Counted::new(tasks.meters()),
+        });
         let cores = Cores::start("http", self.listeners.len(), tasks).await?;
         let mut accepting = Vec::with_capacity(self.listeners.len());
-        for (core, listener) in self.listeners.into_iter().enumerate() {
+        let (balance, arrivals) = Balance::new(self.listeners.len());
+        for (core, (listener, arrivals)) in self.listeners.into_iter().zip(arrivals).enumerate() {
+            let entrance = Entrance { listener, balance: balance.clone(), arrivals };
             let (tls, config) = (self.tls.clone(), self.config.clone());
             let (handler, all) = (handler.clone(), all.clone());
             accepting
-                .push(cores.run_on(core, move |core| accept::run(core, listener, tls, config, handler, all)));
+                .push(cores.run_on(core, move |core| accept::run(core, entrance, tls, config, handler, all)));
         }
+        // The cores alone hold it now: when all have stopped accepting, nobody is on the way between them.
+        drop(balance);
         let mut accepting = pin!(try_join_all(accepting));
         let grace = tokio::select! {
             grace = drain => grace,

@@ -11,15 +11,17 @@ use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use burgeon_runtime::Core;
 
 use super::arriving::Arriving;
+use super::balance::{Arrival, Balance};
 use super::connection::{self, Connection, Protocols, Serving};
 use super::drain::Drain;
 use super::listen;
+use super::meters::Counted;
 use super::shelter::Shelter;
 use crate::{BoxError, Config};
 
@@ -32,12 +34,21 @@ pub(super) struct All {
     pub(super) places: Arc<Semaphore>,
     /// Raised when the server drains.
     pub(super) drain: Arc<Drain>,
+    pub(super) counted: Counted,
+}
+
+/// What one core has of its own.
+pub(super) struct Entrance {
+    pub(super) listener: TcpListener,
+    pub(super) balance: Balance,
+    /// Connections that other cores accepted for this one.
+    pub(super) arrivals: mpsc::UnboundedReceiver<Arrival>,
 }
 
 /// Accepts until draining began and nobody waits in the queue. The connections are tasks of the core, which awaits them.
 pub(super) async fn run<H, F, B>(
     core: Core,
-    listener: TcpListener,
+    entrance: Entrance,
     tls: Option<TlsAcceptor>,
     config: Config,
     handler: H,
@@ -48,6 +59,7 @@ pub(super) async fn run<H, F, B>(
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let Entrance { listener, balance, mut arrivals } = entrance;
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a core cannot listen"),
@@ -58,14 +70,35 @@ pub(super) async fn run<H, F, B>(
         shelter: Shelter::open(&core),
         tls,
         protocols: Protocols::new(&config),
+        counted: all.counted.clone(),
     });
     let take_in = |(socket, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
-        core.spawn(connection::serve(socket, peer, place, serving.clone()));
+        let seat = balance.seat(core.index());
+        core.spawn(connection::serve(socket, peer, place, seat, serving.clone()));
     };
+    let (at, here) = (core.clone(), serving.clone());
+    core.spawn(async move {
+        while let Some(Arrival { socket, peer, place, seat }) = arrivals.recv().await {
+            // Fails only on a socket that is dead already.
+            let Ok(socket) = TcpStream::from_std(socket) else { continue };
+            at.spawn(connection::serve(socket, peer, place, seat, here.clone()));
+        }
+    });
 
     while let Some((accepted, place)) = next(&listener, &all).await {
         match accepted {
-            Ok(accepted) => take_in(accepted, place),
+            Ok(accepted) => match balance.choose(core.index()) {
+                own if own == core.index() => take_in(accepted, place),
+                other => {
+                    let (socket, peer) = accepted;
+                    // Deregistered here, registered there.
+                    let Ok(socket) = socket.into_std() else { continue };
+                    let seat = balance.seat(other);
+                    if balance.send(other, Arrival { socket, peer, place, seat }).is_err() {
+                        tracing::error!(core = other, "a core has ended, and a connection with it");
+                    }
+                }
+            },
             Err(error) => pause(&error).await,
         }
     }

@@ -8,9 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use burgeon_tls::TlsAcceptor;
-use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -20,15 +20,19 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::arriving::{Arriving, Pace};
+use super::balance::Seat;
 use super::detect::{Protocol, detect};
 use super::drain::Drain;
+use super::guard::{Guard, Refusal};
 use super::leaving::Leaving;
-use super::progress::Progress;
+use super::meters::{Counted, End};
+use super::progress::{Exchange, Progress};
 use super::shelter::Shelter;
 use super::streams::{Intake, Streams, Turns};
 use super::timer::{Due, Limits, Timer};
 use super::wire::{Stream, Wire};
-use crate::{BoxError, Config};
+use crate::problem::{PROBLEM_JSON, Problem};
+use crate::{BoxError, Config, status_error};
 
 /// What a request handler may know of the connection its request came on.
 #[derive(Clone)]
@@ -63,6 +67,7 @@ pub(super) struct Serving<H> {
     pub(super) shelter: Shelter,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) protocols: Protocols,
+    pub(super) counted: Counted,
 }
 
 /// How each protocol is spoken. Made once from the [`Config`].
@@ -72,7 +77,7 @@ pub(super) struct Protocols {
     limits: Limits,
     pace: Pace,
     streams: u32,
-    head_size: u32,
+    head_size: usize,
 }
 
 impl Protocols {
@@ -84,8 +89,7 @@ impl Protocols {
         let limits =
             Limits { head: config.head_timeout, idle: config.idle_timeout, write: config.write_pause };
         let pace = Pace { pause: config.body_pause, total: config.body_total };
-        let head_size = u32::try_from(config.head_size.as_bytes()).unwrap_or(u32::MAX);
-        Self { http1, limits, pace, streams: config.streams, head_size }
+        Self { http1, limits, pace, streams: config.streams, head_size: config.head_size.as_usize() }
     }
 
     fn http2(&self, intake: Intake) -> http2::Builder<Intake> {
@@ -96,7 +100,7 @@ impl Protocols {
             .keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(5))
             .max_concurrent_streams(self.streams)
-            .max_header_list_size(self.head_size)
+            .max_header_list_size(u32::try_from(self.head_size).unwrap_or(u32::MAX))
             // Rapid reset (CVE-2023-44487) and its kin: a peer that makes us reset this many streams is cut.
             .max_pending_accept_reset_streams(20)
             .max_local_error_reset_streams(1024)
@@ -112,6 +116,7 @@ pub(super) async fn serve<H, F, B>(
     socket: TcpStream,
     peer: SocketAddr,
     place: OwnedSemaphorePermit,
+    _seat: Seat,
     serving: Arc<Serving<H>>,
 ) where
     H: Fn(Request<Arriving>, &Connection) -> F,
@@ -119,29 +124,48 @@ pub(super) async fn serve<H, F, B>(
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let _open = serving.counted.open.enter();
     // Small answers must not wait for the acknowledgement of the last one. Fails only on a dead socket.
     if socket.set_nodelay(true).is_err() {
-        return;
+        return serving.counted.ended(End::Unopened);
     }
     let opened = open(socket, &serving);
-    let (stream, protocol, ahead) = match tokio::time::timeout(serving.protocols.limits.head, opened).await {
-        Ok(Ok(Some(opened))) => opened,
-        Ok(Ok(None)) => return,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "connection not opened"),
-        Err(_) => return tracing::debug!(%peer, "connection closed: it said nothing whole in time"),
+    let opened = match tokio::time::timeout(serving.protocols.limits.head, opened).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "connection not opened");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "connection closed: it said nothing whole in time");
+            None
+        }
     };
+    let Some((stream, protocol, ahead)) = opened else { return serving.counted.ended(End::Unopened) };
     let connection = Connection {
         peer,
         tls: matches!(stream, Stream::Tls(_)),
         shelter: serving.shelter.clone(),
         place: Arc::new(place),
     };
-    let ended = match protocol {
+    let end = match protocol {
         Protocol::Http1 => http1(stream, ahead, connection, &serving).await,
         Protocol::Http2 => http2(stream, ahead, connection, &serving).await,
     };
-    if let Err(error) = ended {
+    serving.counted.ended(end);
+}
+
+/// How a connection ended that hyper has let go of.
+fn end(ended: hyper::Result<()>, peer: SocketAddr, progress: &Progress, rested: bool) -> End {
+    if let Err(error) = &ended {
         tracing::debug!(%peer, %error, "connection ended early");
+    }
+    match ended {
+        _ if progress.refusal().is_some() => End::Refused,
+        Ok(()) if rested => End::Idle,
+        Ok(()) => End::Closed,
+        Err(error) if error.is_parse() => End::Refused,
+        Err(_) => End::Broken,
     }
 }
 
@@ -149,7 +173,7 @@ pub(super) async fn serve<H, F, B>(
 async fn open<H>(
     mut socket: TcpStream,
     serving: &Serving<H>,
-) -> std::io::Result<Option<(Stream, Protocol, Bytes)>> {
+) -> std::io::Result<Option<(Stream, Protocol, BytesMut)>> {
     let Some(tls) = &serving.tls else {
         let drained = serving.drain.begun();
         let detected = detect(&mut socket);
@@ -163,7 +187,7 @@ async fn open<H>(
         Some(b"h2") => Protocol::Http2,
         _ => Protocol::Http1,
     };
-    Ok(Some((Stream::Tls(Box::new(stream)), protocol, Bytes::new())))
+    Ok(Some((Stream::Tls(Box::new(stream)), protocol, BytesMut::new())))
 }
 
 /// Waits for `speech`, but once draining has begun no longer than a moment: who has said nothing by then loses nothing.
@@ -182,44 +206,62 @@ async fn quiet<T>(
     tokio::time::timeout(super::timer::LINGER, speech).await.ok()
 }
 
-async fn http1<H, F, B>(
-    stream: Stream,
-    ahead: Bytes,
-    connection: Connection,
-    serving: &Serving<H>,
-) -> hyper::Result<()>
+async fn http1<H, F, B>(stream: Stream, ahead: BytesMut, connection: Connection, serving: &Serving<H>) -> End
 where
     H: Fn(Request<Arriving>, &Connection) -> F,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let peer = connection.peer;
     let progress = Arc::new(Progress::default());
-    let Protocols { limits, pace, .. } = serving.protocols;
+    let Protocols { limits, pace, head_size, .. } = serving.protocols;
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = progress.begin();
-        let answer =
-            (serving.handler)(request.map(|body| Arriving::new(body, pace, progress.clone())), &connection);
-        let drain = &serving.drain;
+        let is_connect = *request.method() == Method::CONNECT;
+        // What was refused before it got here is not for the handler.
+        let answer = progress.refusal().is_none().then(|| {
+            (serving.handler)(request.map(|body| Arriving::new(body, pace, progress.clone())), &connection)
+        });
+        let progress = &progress;
         async move {
-            let mut response = answer.await;
-            if drain.has_begun() {
+            let answered = match answer {
+                Some(answer) => Some(answer.await),
+                None => None,
+            };
+            // Or was refused while the handler read its body; then what the handler made of that is not the truth.
+            let mut response = match (progress.refusal(), answered) {
+                (None, Some(response)) => {
+                    if opens_tunnel(is_connect, response.status()) {
+                        progress.become_tunnel();
+                    }
+                    response.map(|body| Leaving::new(body, exchange, None))
+                }
+                (refusal, _) => {
+                    let refusal = refusal.unwrap_or(Refusal::RequestLine);
+                    serving.counted.refused(refusal);
+                    tracing::debug!(%peer, rule = refusal.rule(), "request refused for its framing");
+                    refuse(refusal, exchange)
+                }
+            };
+            if serving.drain.has_begun() {
                 // Said rather than done: the client may have sent its next request already.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(response.map(|body| Leaving::new(body, exchange, None)))
+            Ok::<_, Infallible>(response)
         }
     });
-    let wire = TokioIo::new(Wire::new(stream, ahead, progress.clone()));
+    let guard = Some(Guard::new(head_size));
+    let wire = TokioIo::new(Wire::new(stream, ahead, guard, progress.clone()));
     let mut connection = pin!(serving.protocols.http1.serve_connection(wire, service).with_upgrades());
     let mut timer = pin!(Timer::new(limits, progress.activity()));
     let mut drained = pin!(serving.drain.begun());
-    let mut listening = true;
+    let (mut listening, mut rested) = (true, false);
 
     std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(ended);
+                return Poll::Ready(end(ended, peer, &progress, rested));
             }
             if listening && (serving.drain.has_begun() || drained.as_mut().poll(cx).is_ready()) {
                 listening = false;
@@ -227,10 +269,11 @@ where
             }
             match timer.as_mut().poll(&progress, cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Due::Cut) => return Poll::Ready(Ok(())),
+                Poll::Ready(Due::Cut) => return Poll::Ready(if rested { End::Idle } else { End::Slow }),
                 Poll::Ready(Due::Close) => {
                     connection.as_mut().graceful_shutdown();
                     timer.as_mut().closing();
+                    rested = listening;
                 }
             }
         }
@@ -238,18 +281,33 @@ where
     .await
 }
 
-async fn http2<H, F, B>(
-    stream: Stream,
-    ahead: Bytes,
-    connection: Connection,
-    serving: &Serving<H>,
-) -> hyper::Result<()>
+/// Whether what follows this answer is another protocol's.
+fn opens_tunnel(is_connect: bool, status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success())
+}
+
+/// The answer to what the guard refused. Nothing behind it on the connection can be trusted to be a request.
+fn refuse<B>(refusal: Refusal, exchange: Exchange) -> Response<Leaving<B>> {
+    let problem = Problem::of(&status_error(refusal.status(), refusal.sentence()));
+    // A problem holds only text and numbers, which always serialise.
+    let json = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(Leaving::of_text(json, exchange));
+    *response.status_mut() = refusal.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn http2<H, F, B>(stream: Stream, ahead: BytesMut, connection: Connection, serving: &Serving<H>) -> End
 where
     H: Fn(Request<Arriving>, &Connection) -> F,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let peer = connection.peer;
     let progress = Arc::new(Progress::of_many());
     let turns = Turns::default();
     let intake = Intake::default();
@@ -264,18 +322,18 @@ where
             Ok::<_, Infallible>(response.map(|body| Leaving::new(body, exchange, Some(turns.begin()))))
         }
     });
-    let wire = TokioIo::new(Wire::new(stream, ahead, progress.clone()));
+    let wire = TokioIo::new(Wire::new(stream, ahead, None, progress.clone()));
     let mut connection = pin!(serving.protocols.http2(intake.clone()).serve_connection(wire, service));
     let mut streams = Streams::new(intake);
     let mut timer = pin!(Timer::new(limits, progress.activity()));
     let mut stalls = tokio::time::interval(limits.write / 2);
     let mut drained = pin!(serving.drain.begun());
-    let mut listening = true;
+    let (mut listening, mut rested) = (true, false);
 
     std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(ended);
+                return Poll::Ready(end(ended, peer, &progress, rested));
             }
             streams.poll(cx);
             if listening && (serving.drain.has_begun() || drained.as_mut().poll(cx).is_ready()) {
@@ -287,15 +345,16 @@ where
             }
             while stalls.poll_tick(cx).is_ready() {
                 if turns.any_stalled(limits.write) {
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(End::Slow);
                 }
             }
             match timer.as_mut().poll(&progress, cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Due::Cut) => return Poll::Ready(Ok(())),
+                Poll::Ready(Due::Cut) => return Poll::Ready(if rested { End::Idle } else { End::Slow }),
                 Poll::Ready(Due::Close) => {
                     connection.as_mut().graceful_shutdown();
                     timer.as_mut().closing();
+                    rested = listening;
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// What every HTTP/2 client says first (RFC 9113, 3.4).
@@ -18,16 +18,18 @@ pub(super) enum Protocol {
 }
 
 /// Reads until the protocol is certain. `None` when the client left before it said anything.
-pub(super) async fn detect(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(Protocol, Bytes)>> {
+pub(super) async fn detect(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(Protocol, BytesMut)>> {
     // Enough for the whole head of most requests.
     let mut ahead = BytesMut::with_capacity(2048);
     loop {
         if stream.read_buf(&mut ahead).await? == 0 {
             // A fragment of a preface and the end: HTTP/1 knows how to refuse it.
-            return Ok((!ahead.is_empty()).then(|| (Protocol::Http1, ahead.freeze())));
+            return Ok((!ahead.is_empty()).then_some((Protocol::Http1, ahead)));
         }
         if let Some(protocol) = spoken(&ahead) {
-            return Ok(Some((protocol, ahead.freeze())));
+            return Ok(Some((protocol, ahead)));
         }
     }
 }

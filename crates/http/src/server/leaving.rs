@@ -17,7 +17,8 @@ use super::streams::Turn;
 const PIECE: usize = 16 * 1024;
 
 pub(super) struct Leaving<B> {
-    body: B,
+    /// None when all there is to say is in `rest`.
+    body: Option<B>,
     turn: Option<Turn>,
     rest: Bytes,
     _exchange: Exchange,
@@ -25,7 +26,12 @@ pub(super) struct Leaving<B> {
 
 impl<B> Leaving<B> {
     pub(super) fn new(body: B, exchange: Exchange, turn: Option<Turn>) -> Self {
-        Self { body, turn, rest: Bytes::new(), _exchange: exchange }
+        Self { body: Some(body), turn, rest: Bytes::new(), _exchange: exchange }
+    }
+
+    /// A body of the server's own.
+    pub(super) fn of_text(text: impl Into<Bytes>, exchange: Exchange) -> Self {
+        Self { body: None, turn: None, rest: text.into(), _exchange: exchange }
     }
 }
 
@@ -38,9 +44,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Leaving<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
-        let Some(turn) = &this.turn else { return Pin::new(&mut this.body).poll_frame(cx) };
+        let Some(body) = &mut this.body else {
+            let text = std::mem::take(&mut this.rest);
+            return Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))));
+        };
+        let Some(turn) = &this.turn else { return Pin::new(body).poll_frame(cx) };
         if this.rest.is_empty() {
-            match Pin::new(&mut this.body).poll_frame(cx) {
+            match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => {
                     turn.ours();
                     return Poll::Pending;
@@ -58,11 +68,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Leaving<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (rest, mut hint) = (self.rest.len() as u64, self.body.size_hint());
+        let rest = self.rest.len() as u64;
+        let Some(body) = &self.body else { return SizeHint::with_exact(rest) };
+        let mut hint = body.size_hint();
         if rest > 0 {
             if let Some(upper) = hint.upper() {
                 hint.set_upper(upper + rest);

@@ -1,7 +1,9 @@
 //! What one connection is doing, as its timers see it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use super::guard::Refusal;
 
 /// Shared by the socket, the exchanges and the timer of one connection. One task touches them at a time; they are
 /// atomics because a connection is `Send`, and relaxed because nothing is ordered by them.
@@ -14,6 +16,8 @@ pub(super) struct Progress {
     written: AtomicU32,
     many: bool,
     unread: AtomicBool,
+    tunnel: AtomicBool,
+    refused: OnceLock<(u32, Refusal)>,
 }
 
 /// What a connection waits for. Two equal values mean that nothing moved in between.
@@ -56,6 +60,29 @@ impl Progress {
     /// Whether some body was not read to its end.
     pub(super) fn left_unread(&self) -> bool {
         self.unread.load(Relaxed)
+    }
+
+    /// The request with this number, counted from 1, is refused for its framing. It is the connection's last.
+    pub(super) fn refuse(&self, request: u32, refusal: Refusal) {
+        // A second one cannot be: nothing is read after the first.
+        let _ = self.refused.set((request, refusal));
+        self.leave_unread();
+    }
+
+    /// Why the request that began last is refused, if it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let (request, refusal) = self.refused.get()?;
+        (*request == self.begun.load(Relaxed)).then_some(*refusal)
+    }
+
+    /// From here on the bytes are another protocol's.
+    pub(super) fn become_tunnel(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    /// Whether they are.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Relaxed)
     }
 
     /// Bytes came in.

@@ -1,4 +1,4 @@
-//! The bytes of one connection, plain or under TLS, with a note of every one that moves.
+//! The bytes of one connection, plain or under TLS, with a note of every one that moves and a guard over its framing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use burgeon_tls::ServerStream;
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::guard::{Guard, Refusal};
 use super::progress::Progress;
 
 /// What carries the bytes.
@@ -27,12 +28,32 @@ pub(super) enum Stream {
 const LISTEN_ON: Duration = Duration::from_secs(2);
 const LISTEN_TO: usize = 16 << 20;
 
-/// A [`Stream`] that first gives back what was read ahead to learn the protocol.
+/// What hyper reads in the place of a refused head: the request that the refusal answers. So the answer takes its turn
+/// behind those of the requests before it.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: -\r\nconnection: close\r\n\r\n";
+
+/// A [`Stream`] that first gives back what was read ahead to learn the protocol, and lets the guard see every byte
+/// before anybody else does.
 pub(super) struct Wire {
     stream: Stream,
-    ahead: Bytes,
+    /// Read, but not yet handed on: what was read to learn the protocol, or a head that is not whole yet.
+    ahead: BytesMut,
+    /// How many of those may be handed on.
+    passed: usize,
+    /// None for HTTP/2, whose frames leave no doubt.
+    guard: Option<Guard>,
+    end: Option<End>,
     progress: Arc<Progress>,
     closing: Option<Closing>,
+}
+
+/// Why no more is read.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// A head was refused; its stand-in is the last to be handed on.
+    Head,
+    /// A body was refused in its middle.
+    Body(Refusal),
 }
 
 /// A connection that has said its last word and still listens.
@@ -42,8 +63,84 @@ struct Closing {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream, ahead: Bytes, progress: Arc<Progress>) -> Self {
-        Self { stream, ahead, progress, closing: None }
+    pub(super) fn new(
+        stream: Stream,
+        ahead: BytesMut,
+        guard: Option<Guard>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        if !ahead.is_empty() {
+            progress.arrived();
+        }
+        let mut wire = Self { stream, ahead, passed: 0, guard, end: None, progress, closing: None };
+        wire.inspect();
+        wire
+    }
+
+    /// Shows the guard what was read and not yet handed on.
+    fn inspect(&mut self) {
+        let Some(guard) = self.guard.as_mut().filter(|_| !self.progress.is_tunnel()) else {
+            self.passed = self.ahead.len();
+            return;
+        };
+        let (passed, refusal) = guard.pass(&self.ahead);
+        self.passed = passed;
+        if let Some(refusal) = refusal {
+            self.refuse(refusal);
+        }
+    }
+
+    /// Whatever lies behind the bytes that passed is not for anybody to read.
+    fn refuse(&mut self, refusal: Refusal) {
+        let Some(guard) = &self.guard else { return };
+        self.ahead.truncate(self.passed);
+        if guard.is_in_head() {
+            self.progress.refuse(guard.heads().wrapping_add(1), refusal);
+            self.ahead.extend_from_slice(STAND_IN);
+            self.passed = self.ahead.len();
+            self.end = Some(End::Head);
+        } else {
+            self.progress.refuse(guard.heads(), refusal);
+            self.end = Some(End::Body(refusal));
+        }
+    }
+
+    /// Reads straight to where hyper wants the bytes. What the guard does not let pass is taken away again. Ready with
+    /// false when nothing is left, though something was read.
+    fn read_straight(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+        let come = &into.filled()[before..];
+        if come.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        self.progress.arrived();
+        let Some(guard) = self.guard.as_mut().filter(|_| !self.progress.is_tunnel()) else {
+            return Poll::Ready(Ok(true));
+        };
+        let (passed, refusal) = guard.pass(come);
+        if passed < come.len() {
+            self.ahead.extend_from_slice(&come[passed..]);
+            into.set_filled(before + passed);
+        }
+        if let Some(refusal) = refusal {
+            self.refuse(refusal);
+        }
+        Poll::Ready(Ok(passed > 0))
+    }
+
+    /// Reads more of a head that is not whole. Ready with false at the end of the stream.
+    fn read_behind(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut bytes = [0; 4096];
+        let mut into = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into))?;
+        if into.filled().is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        self.progress.arrived();
+        self.ahead.extend_from_slice(into.filled());
+        self.inspect();
+        Poll::Ready(Ok(true))
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -62,21 +159,33 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        if !self.ahead.is_empty() {
-            let count = self.ahead.len().min(into.remaining());
-            into.put_slice(&self.ahead[..count]);
-            self.ahead.advance(count);
-        } else {
-            let read = Pin::new(&mut self.stream).poll_read(cx, into);
-            if !matches!(read, Poll::Ready(Ok(()))) {
-                return read;
+        let this = &mut *self;
+        loop {
+            if this.passed > 0 {
+                let count = this.passed.min(into.remaining());
+                into.put_slice(&this.ahead[..count]);
+                this.ahead.advance(count);
+                this.passed -= count;
+                return Poll::Ready(Ok(()));
+            }
+            match this.end {
+                None => {}
+                // Nobody will be woken by reading: the answer to the stand-in ends the connection.
+                Some(End::Head) => return Poll::Pending,
+                Some(End::Body(refusal)) => {
+                    let refused = io::Error::new(io::ErrorKind::InvalidData, refusal.sentence());
+                    return Poll::Ready(Err(refused));
+                }
+            }
+            if this.ahead.is_empty() {
+                if ready!(this.read_straight(cx, into))? {
+                    return Poll::Ready(Ok(()));
+                }
+            } else if !ready!(this.read_behind(cx))? {
+                // Half a head and the end. It cannot become whole, so whoever reads it can only refuse it.
+                (this.guard, this.passed) = (None, this.ahead.len());
             }
         }
-        if into.filled().len() > before {
-            self.progress.arrived();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -13,6 +13,7 @@ mod openapi;
 mod refusals;
 mod routing;
 mod server_drain;
+mod server_framing;
 mod server_limits;
 mod server_protocols;
 mod server_tls;
