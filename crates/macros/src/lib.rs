@@ -54,7 +54,8 @@ pub fn api(attributes: TokenStream, item: TokenStream) -> TokenStream {
 /// Runs one test body on every engine and number of nodes.
 ///
 /// `#[burgeon_test::test(shop::app)] async fn name(app: TestApp)` becomes the tests `name::sqlite`, `name::postgres` and
-/// `name::postgres_3_nodes`; `engines = [..]` and `nodes = [..]` choose others.
+/// `name::postgres_3_nodes`; `engines = [..]` and `nodes = [..]` choose others, and
+/// `settings = ["http.timeout" = "1s"]` sets keys of the configuration.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     finish(test::expand(arguments.into(), item.into()))

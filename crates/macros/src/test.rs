@@ -7,10 +7,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Ident, ItemFn, LitInt, Path, Result, Token, bracketed};
+use syn::{Error, Ident, ItemFn, LitInt, LitStr, Path, Result, Token, bracketed};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let Arguments { app, engines, nodes } = syn::parse2(arguments)?;
+    let Arguments { app, engines, nodes, settings } = syn::parse2(arguments)?;
     let body: ItemFn = syn::parse2(item)?;
     let signature = &body.sig;
     if signature.asyncness.is_none() || signature.inputs.len() != 1 {
@@ -26,6 +26,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
         .iter()
         .partition(|attribute| attribute.path().is_ident("doc") || attribute.path().is_ident("expect"));
     let block = &body.block;
+    let settings: Vec<_> = settings.iter().map(|Setting { key, value }| quote! { (#key, #value) }).collect();
     let cases = engines.iter().flat_map(|engine| {
         // One process owns a SQLite file, so there it is always one node.
         let counts = if engine.variant == "Sqlite" { &[1][..] } else { &nodes };
@@ -42,7 +43,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             #(#outer)*
             #[test]
             fn #case() {
-                ::burgeon_test::private::run(#title, #app, ::burgeon_test::Engine::#variant, #count, super::#name);
+                let settings = &[#(#settings),*];
+                ::burgeon_test::private::run(
+                    #title, #app, ::burgeon_test::Engine::#variant, #count, settings, super::#name,
+                );
             }
         }
     });
@@ -62,6 +66,21 @@ struct Arguments {
     app: Path,
     engines: Vec<Engine>,
     nodes: Vec<usize>,
+    settings: Vec<Setting>,
+}
+
+/// `"http.timeout" = "1s"`.
+struct Setting {
+    key: LitStr,
+    value: LitStr,
+}
+
+impl Parse for Setting {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let key = input.parse()?;
+        input.parse::<Token![=]>()?;
+        Ok(Self { key, value: input.parse()? })
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -81,7 +100,12 @@ impl Parse for Arguments {
                 "name the function that makes the application: `#[burgeon_test::test(shop::app)]`",
             ));
         }
-        let mut arguments = Self { app: input.parse()?, engines: vec![SQLITE, POSTGRES], nodes: vec![1, 3] };
+        let mut arguments = Self {
+            app: input.parse()?,
+            engines: vec![SQLITE, POSTGRES],
+            nodes: vec![1, 3],
+            settings: Vec::new(),
+        };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -94,11 +118,15 @@ impl Parse for Arguments {
             match key.to_string().as_str() {
                 "engines" => arguments.engines = engines(&list)?,
                 "nodes" => arguments.nodes = nodes(&list)?,
+                "settings" => {
+                    let settings = Punctuated::<Setting, Token![,]>::parse_terminated(&list)?;
+                    arguments.settings = settings.into_iter().collect();
+                }
                 other => {
                     return Err(Error::new_spanned(
                         &key,
                         format!(
-                            "`{other}` is not known here; there are `engines = [sqlite, postgres]` and `nodes = [1, 3]`"
+                            "`{other}` is not known here; there are `engines = [sqlite, postgres]`, `nodes = [1, 3]` and `settings = [\"key\" = \"value\"]`"
                         ),
                     ));
                 }

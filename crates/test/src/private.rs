@@ -29,8 +29,14 @@ impl<E: Debug> Verdict for Result<(), E> {
 }
 
 /// Runs one case of a test.
-pub fn run<F, Fut>(title: &str, app: fn() -> App, engine: Engine, nodes: usize, body: F)
-where
+pub fn run<F, Fut>(
+    title: &str,
+    app: fn() -> App,
+    engine: Engine,
+    nodes: usize,
+    settings: &[(&str, &str)],
+    body: F,
+) where
     F: FnOnce(TestApp) -> Fut,
     Fut: Future,
     Fut::Output: Verdict,
@@ -42,7 +48,9 @@ where
         .unwrap_or_else(|error| panic!("no runtime for {title}: {error}"));
     runtime.block_on(async {
         let whole = async {
-            let app = TestApp::of(app).engine(engine).nodes(nodes).start().await;
+            let options = TestApp::of(app).engine(engine).nodes(nodes);
+            let options = settings.iter().fold(options, |options, (key, value)| options.setting(key, *value));
+            let app = options.start().await;
             body(app.clone()).await.give(title);
             app.stop().await;
         };

@@ -1,6 +1,6 @@
 //! The shop: Burgeon's reference application, a modular monolith one can buy from.
 //!
-//! What this is: seven modules with their own routes, tables and typed APIs, put together in [`app`]. What it is not:
+//! What this is: eight modules with their own routes, tables and typed APIs, put together in [`app`]. What it is not:
 //! one crate to depend on; it is to be read, run and copied from.
 //!
 //! ```text
@@ -17,6 +17,7 @@
 pub mod accounts;
 mod cart;
 pub mod catalog;
+mod config;
 mod dice;
 pub mod inventory;
 pub mod orders;
@@ -29,11 +30,14 @@ mod visitor;
 
 use burgeon::prelude::*;
 
+pub use config::Config;
+
 /// The application.
 pub fn app() -> App {
     App::new("shop")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Well-made things for the home: the reference application of Burgeon.")
+        .checked_config("shop", Config::check)
         .module(ui::module)
         .module(catalog::module)
         .module(reviews::module)

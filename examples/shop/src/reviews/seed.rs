@@ -1,4 +1,4 @@
-//! Believable reviews: about 20,000 of them, made from phrases, the same on every machine.
+//! Believable reviews: about ten for each product, made from phrases, the same on every machine.
 //!
 //! # Invariants
 //! - The most sold products have most reviews; ratings differ per product but lean to the good, as they do in shops.
@@ -8,17 +8,15 @@ use burgeon::prelude::*;
 use jiff::{Timestamp, ToSpan};
 
 use super::repository;
+use crate::Config;
 use crate::catalog::{CatalogApi, Shelf, listing};
 use crate::dice::{Dice, zipf};
 
-/// How many reviews the first start makes.
-pub(crate) const REVIEWS: u64 = 20_000;
-
 /// Reviews the catalogue as it was made: the best sellers get most.
-pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi) -> Result<()> {
+pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi, config: Config) -> Result<()> {
     let today = Timestamp::now();
     let products = catalog.shelf(&ctx, Shelf::BestSellers, i64::MAX).await?;
-    let shares = shares(products.len());
+    let shares = shares(products.len(), config.reviews());
     let written: Vec<_> = products
         .iter()
         .zip(shares)
@@ -69,8 +67,8 @@ pub(crate) struct Subject<'a> {
 }
 
 /// How many reviews each place in the order of sales has.
-pub(crate) fn shares(products: usize) -> Vec<u64> {
-    zipf(products, REVIEWS, 25.0)
+pub(crate) fn shares(products: usize, reviews: u64) -> Vec<u64> {
+    zipf(products, reviews, 25.0)
 }
 
 /// The reviews of one product.
@@ -288,6 +286,7 @@ mod tests {
 
     #[test]
     fn every_review_is_handed_out() {
-        assert_eq!(shares(2_000).iter().sum::<u64>(), REVIEWS);
+        assert_eq!(shares(2_000, 20_000).iter().sum::<u64>(), 20_000);
+        assert_eq!(shares(20, 200).iter().sum::<u64>(), 200);
     }
 }

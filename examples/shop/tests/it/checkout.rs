@@ -62,7 +62,7 @@ async fn orders_without_lines(app: &TestApp) -> i64 {
     .expect("orders are read")
 }
 
-#[burgeon_test::test(shop::app, nodes = [1, 3])]
+#[burgeon_test::test(shop::app, nodes = [1, 3], settings = ["shop.catalog" = "200"])]
 async fn a_hundred_buyers_of_ten_things_make_exactly_ten_orders(app: TestApp) {
     put_stock(&app, 1, 10).await;
     let buyers = (0..100).map(|number| {
@@ -78,7 +78,7 @@ async fn a_hundred_buyers_of_ten_things_make_exactly_ten_orders(app: TestApp) {
     app.get("/api/products/1").await.ok().contains("\"in_stock\":false");
 }
 
-#[burgeon_test::test(shop::app, nodes = [1, 3])]
+#[burgeon_test::test(shop::app, nodes = [1, 3], settings = ["shop.catalog" = "200"])]
 async fn one_form_sent_by_many_hands_is_one_order(app: TestApp) {
     put_stock(&app, 2, 50).await;
     let sendings = (0..20).map(|_| {
@@ -90,7 +90,7 @@ async fn one_form_sent_by_many_hands_is_one_order(app: TestApp) {
     assert_eq!((stock(&app, 2).await, sold(&app, 2).await), (47, 3));
 }
 
-#[burgeon_test::test(shop::app)]
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "200"])]
 async fn orders_that_want_the_same_things_in_another_order_do_not_stop_each_other(app: TestApp) {
     put_stock(&app, 3, 100).await;
     put_stock(&app, 4, 100).await;
@@ -103,7 +103,7 @@ async fn orders_that_want_the_same_things_in_another_order_do_not_stop_each_othe
     assert_eq!((stock(&app, 3).await, stock(&app, 4).await), (60, 60));
 }
 
-#[burgeon_test::test(shop::app)]
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "200"])]
 async fn an_order_of_which_one_thing_is_gone_takes_nothing(app: TestApp) {
     put_stock(&app, 5, 10).await;
     put_stock(&app, 6, 1).await;
@@ -115,7 +115,7 @@ async fn an_order_of_which_one_thing_is_gone_takes_nothing(app: TestApp) {
     app.post_json("/api/orders", &order(token(1), &[(5, 2), (6, 2)])).await.is(201);
 }
 
-#[burgeon_test::test(shop::app, engines = [sqlite])]
+#[burgeon_test::test(shop::app, engines = [sqlite], settings = ["shop.catalog" = "200"])]
 async fn an_order_that_makes_no_sense_is_refused_by_field(app: TestApp) {
     let mut wrong = order(token(1), &[(1, 0), (1, 99)]);
     wrong["email"] = json!("nobody");
@@ -127,7 +127,7 @@ async fn an_order_that_makes_no_sense_is_refused_by_field(app: TestApp) {
     app.post_json("/api/orders", &order(token(1), &[(999_999, 1)])).await.is(404);
 }
 
-#[burgeon_test::test(shop::app, nodes = [1, 3])]
+#[burgeon_test::test(shop::app, nodes = [1, 3], settings = ["shop.catalog" = "200"])]
 async fn a_visitor_buys_from_the_first_page_to_the_last(app: TestApp) {
     put_stock(&app, 8, 5).await;
     app.get("/products/8").await.ok().contains("Add to basket").contains("Only 5 left");
@@ -154,7 +154,7 @@ async fn a_visitor_buys_from_the_first_page_to_the_last(app: TestApp) {
     assert_eq!((stock(&app, 8).await, sold(&app, 8).await), (3, 2));
 }
 
-#[burgeon_test::test(shop::app, engines = [sqlite])]
+#[burgeon_test::test(shop::app, engines = [sqlite], settings = ["shop.catalog" = "200"])]
 async fn who_is_too_late_is_sent_back_to_the_basket(app: TestApp) {
     put_stock(&app, 9, 1).await;
     let (first, second) = (app.visitor(), app.visitor());

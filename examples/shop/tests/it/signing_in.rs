@@ -5,7 +5,7 @@ use burgeon_test::TestApp;
 const ADA: [(&str, &str); 3] =
     [("name", "Ada Lovelace"), ("email", "Ada@Example.com"), ("password", "analytical engine")];
 
-#[burgeon_test::test(shop::app, nodes = [1, 3])]
+#[burgeon_test::test(shop::app, nodes = [1, 3], settings = ["shop.catalog" = "200"])]
 async fn who_signs_up_is_known_on_every_page_until_signing_out(app: TestApp) {
     app.post_form("/sign-up", &ADA).await.redirects_to("/");
     for _ in 0..app.nodes() {
@@ -21,13 +21,13 @@ async fn who_signs_up_is_known_on_every_page_until_signing_out(app: TestApp) {
     app.get("/orders").await.ok().contains("No orders yet");
 }
 
-#[burgeon_test::test(shop::app)]
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "200"])]
 async fn one_address_has_one_account(app: TestApp) {
     app.post_form("/sign-up", &ADA).await.redirects_to("/");
     app.visitor().post_form("/sign-up", &ADA).await.is(422).contains("has an account here");
 }
 
-#[burgeon_test::test(shop::app, engines = [sqlite])]
+#[burgeon_test::test(shop::app, engines = [sqlite], settings = ["shop.catalog" = "200"])]
 async fn a_form_comes_back_with_what_was_typed_and_what_is_wrong(app: TestApp) {
     let answer =
         app.post_form("/sign-up", &[("name", "Ada"), ("email", "ada"), ("password", "short")]).await.is(422);
@@ -35,12 +35,12 @@ async fn a_form_comes_back_with_what_was_typed_and_what_is_wrong(app: TestApp) {
     assert!(page.contains("value=\"ada\"") && !page.contains("short\""), "{page}");
 }
 
-#[burgeon_test::test(shop::app, engines = [sqlite])]
+#[burgeon_test::test(shop::app, engines = [sqlite], settings = ["shop.catalog" = "200"])]
 async fn nobody_is_sent_to_another_site_after_signing_in(app: TestApp) {
     app.post_form("/sign-up?to=//evil.example", &ADA).await.redirects_to("/");
 }
 
-#[burgeon_test::test(shop::app)]
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "200"])]
 async fn a_customer_reviews_a_product_once_and_the_stars_follow(app: TestApp) {
     let review = [("rating", "5"), ("title", "Sturdy"), ("text", "It has survived two winters outside.")];
     app.post_form("/products/1/reviews", &review).await.is(401);

@@ -1,4 +1,4 @@
-//! A believable catalogue, made rather than downloaded: the same about 2,000 products on every machine.
+//! A believable catalogue, made rather than downloaded: the same products on every machine, about 2,000 of them.
 //!
 //! # Invariants
 //! - The same `today` gives the same products, in order of popularity (the first sells best).
@@ -14,19 +14,17 @@ use jiff::{Timestamp, ToSpan};
 use super::category::Category;
 use super::picture::Shape;
 use super::repository;
+use crate::Config;
 use crate::dice::{Dice, zipf};
 use goods::{KINDS, LINES, ORIGINS};
 
-/// How many products the first start makes.
-pub(crate) const PRODUCTS: usize = 2_000;
-
-/// How many units they have sold together, before anyone opened the door.
-const SOLD: u64 = 180_000;
+/// How many units each has sold, on average, before anyone opened the door.
+const SOLD: u64 = 90;
 
 /// Fills an empty catalogue.
-pub(super) async fn fill(ctx: Ctx, db: Db) -> Result<()> {
+pub(super) async fn fill(ctx: Ctx, db: Db, config: Config) -> Result<()> {
     let today = Timestamp::now();
-    db.tx(&ctx, async |tx| repository::insert(tx, products(today)).await).await?;
+    db.tx(&ctx, async |tx| repository::insert(tx, products(config.catalog, today)).await).await?;
     Ok(())
 }
 
@@ -48,13 +46,13 @@ pub(crate) struct NewProduct {
     pub(crate) added_at: Timestamp,
 }
 
-/// The catalogue as of `today`.
-pub(crate) fn products(today: Timestamp) -> Vec<NewProduct> {
+/// A catalogue of `count` products as of `today`.
+pub(crate) fn products(count: usize, today: Timestamp) -> Vec<NewProduct> {
     let mut names = HashSet::new();
     let mut dice = Dice::of("catalogue", 0);
-    let popularity = zipf(PRODUCTS, SOLD, 9.0);
-    let mut products = Vec::with_capacity(PRODUCTS);
-    while products.len() < PRODUCTS {
+    let popularity = zipf(count, count as u64 * SOLD, 9.0);
+    let mut products = Vec::with_capacity(count);
+    while products.len() < count {
         let product = draw(&mut dice, today, popularity[products.len()] as i64);
         // A name drawn twice is drawn again: there are some 60,000 of them.
         if names.insert(product.name.clone()) {
@@ -126,18 +124,20 @@ impl AbsoluteDays for i64 {
 mod tests {
     use super::*;
 
+    const PRODUCTS: usize = 2_000;
+
     fn noon() -> Timestamp {
         "2026-03-01T12:00:00Z".parse().unwrap()
     }
 
     #[test]
     fn the_catalogue_is_the_same_every_time() {
-        assert_eq!(products(noon()), products(noon()));
+        assert_eq!(products(PRODUCTS, noon()), products(PRODUCTS, noon()));
     }
 
     #[test]
     fn every_department_has_a_full_shelf_and_every_name_is_its_own() {
-        let products = products(noon());
+        let products = products(PRODUCTS, noon());
         assert_eq!(products.len(), PRODUCTS);
         for category in Category::ALL {
             let shelf = products.iter().filter(|product| product.category == category).count();
@@ -151,8 +151,13 @@ mod tests {
     }
 
     #[test]
+    fn there_are_names_for_the_largest_catalogue() {
+        assert_eq!(products(20_000, noon()).len(), 20_000);
+    }
+
+    #[test]
     fn few_products_sell_most() {
-        let products = products(noon());
+        let products = products(PRODUCTS, noon());
         let top: i64 = products.iter().take(PRODUCTS / 10).map(|product| product.sold).sum();
         let all: i64 = products.iter().map(|product| product.sold).sum();
         assert!(top * 100 / all > 45, "the best tenth sells {} of {all}", top);
