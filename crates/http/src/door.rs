@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use burgeon_core::units::Size;
 use burgeon_core::{Error, Kind};
@@ -31,7 +31,8 @@ pub struct RequestId(pub Arc<str>);
 #[derive(Debug, Clone)]
 pub struct Asked {
     method: Method,
-    path: String,
+    // Whole, since a clone of it copies nothing.
+    uri: Uri,
     html: bool,
     request_id: Option<RequestId>,
 }
@@ -39,18 +40,18 @@ pub struct Asked {
 impl Asked {
     /// Of this request.
     pub fn of<B>(request: &http::Request<B>) -> Self {
-        Self::parts(request.method(), request.uri().path(), request.headers(), request.extensions())
+        Self::parts(request.method(), request.uri(), request.headers(), request.extensions())
     }
 
     pub(crate) fn parts(
         method: &Method,
-        path: &str,
+        uri: &Uri,
         headers: &HeaderMap,
         extensions: &http::Extensions,
     ) -> Self {
         Self {
             method: method.clone(),
-            path: path.to_owned(),
+            uri: uri.clone(),
             html: headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(prefers_html),
             request_id: extensions.get::<RequestId>().cloned(),
         }
@@ -63,7 +64,7 @@ impl Asked {
 
     /// The path, as it was sent.
     pub fn path(&self) -> &str {
-        &self.path
+        self.uri.path()
     }
 
     /// Whether a page is wanted rather than JSON.

@@ -72,7 +72,7 @@ impl Head {
 
     /// What a failure of this request needs.
     pub fn asked(&self) -> Asked {
-        Asked::parts(&self.parts.method, self.parts.uri.path(), &self.parts.headers, &self.parts.extensions)
+        Asked::parts(&self.parts.method, &self.parts.uri, &self.parts.headers, &self.parts.extensions)
     }
 
     /// The most bytes the body may have: the route's own limit, or the edge's.

@@ -15,6 +15,7 @@ mod routing;
 mod server_drain;
 mod server_framing;
 mod server_limits;
+mod server_process;
 mod server_protocols;
 mod server_tls;
 mod stack_requests;

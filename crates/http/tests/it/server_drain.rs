@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::serving::{Served, echo, quick, response, rest};
 
 /// One client that asks again and again until the server tells it to go; how many answers it got.
-async fn ask_until_told(address: std::net::SocketAddr) -> Result<u32, String> {
+pub(crate) async fn ask_until_told(address: std::net::SocketAddr) -> Result<u32, String> {
     let mut answered = 0;
     loop {
         let mut stream = match TcpStream::connect(address).await {

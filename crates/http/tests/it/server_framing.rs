@@ -9,6 +9,8 @@ use http::Response;
 use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use burgeon_meter::{Meters, Value};
+
 use crate::serving::{Served, echo, quick, response, rest};
 
 /// The status, and what is refused with it. All are one message, or a message and what it would smuggle.
@@ -152,6 +154,46 @@ async fn what_has_two_readings_is_refused_however_it_arrives_and_no_handler_comp
     });
     join_all(asked).await;
     assert_eq!(completed.load(Ordering::SeqCst), 0, "handlers that read a refused request to its end");
+}
+
+/// The meter with this label; 0 while it was never made.
+fn counted(meters: &Meters, name: &str, label: &str) -> u64 {
+    let is_wanted = |sample: &burgeon_meter::Sample| {
+        sample.name == name && sample.labels.iter().any(|(_, value)| value == label)
+    };
+    match meters.samples().into_iter().find(is_wanted).map(|sample| sample.value) {
+        Some(Value::Counter(count)) => count,
+        _ => 0,
+    }
+}
+
+fn open(meters: &Meters) -> Option<Value> {
+    let samples = meters.samples();
+    samples.into_iter().find(|sample| sample.name == "http_connections").map(|sample| sample.value)
+}
+
+#[tokio::test]
+async fn connections_are_counted_while_they_are_open_and_by_why_they_ended() {
+    let served = Served::start(&quick(), |request, _| echo(request));
+    let meters = served.meters.clone();
+    let mut kept = served.connect().await;
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    response(&mut kept).await;
+    assert_eq!(open(&meters), Some(Value::Gauge(1)));
+
+    served.get("/").await;
+    served.say("GET / HTTP/1.1\r\nhost : a\r\n\r\n").await;
+    served.say("GET / HT").await;
+    drop(served.connect().await);
+    assert_eq!(rest(&mut kept).await, "", "it rests until the server closes it");
+
+    served.stop().await;
+    assert_eq!(open(&meters), Some(Value::Gauge(0)));
+    for end in ["closed", "refused", "slow", "unopened", "idle"] {
+        assert_eq!(counted(&meters, "http_connections_total", end), 1, "{end}");
+    }
+    assert_eq!(counted(&meters, "http_connections_total", "broken"), 0);
+    assert_eq!(counted(&meters, "http_framing_refused_total", "field_name"), 1);
 }
 
 #[tokio::test]

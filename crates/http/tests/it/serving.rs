@@ -32,6 +32,8 @@ pub(crate) fn quick() -> Config {
 
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
+    /// What the server counts.
+    pub(crate) meters: Meters,
     stop: Option<oneshot::Sender<Duration>>,
     ended: JoinHandle<()>,
 }
@@ -45,27 +47,28 @@ impl Served {
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
         let server = Server::bind(config).unwrap();
-        let address = server.address();
+        let (address, meters) = (server.address(), Meters::new());
         let (stop, stopped) = oneshot::channel::<Duration>();
+        let counted = meters.clone();
         let ended = tokio::spawn(async move {
             let drain = async {
                 let grace = stopped.await.unwrap_or(Duration::from_secs(5));
                 Instant::now() + grace
             };
-            let tasks = Tasks::new(&Meters::new());
+            let tasks = Tasks::new(&counted);
             server.serve(handler, &tasks, drain).await.unwrap();
             tasks.stop(Duration::from_secs(5)).await.unwrap();
         });
-        Self { address, stop: Some(stop), ended }
+        Self { address, meters, stop: Some(stop), ended }
     }
 
     /// Serves an application inside the standard stack, as a service of the process.
     #[expect(clippy::disallowed_methods, reason = "a test owns its tasks and awaits them")]
     pub(crate) fn edge(config: &Config, edge: Edge) -> Self {
         let server = Server::bind(config).unwrap();
-        let address = server.address();
+        let (address, meters) = (server.address(), Meters::new());
         let (stop, stopped) = oneshot::channel::<Duration>();
-        let lifecycle = Lifecycle::new(burgeon_runtime::Config::default(), &Meters::new())
+        let lifecycle = Lifecycle::new(burgeon_runtime::Config::default(), &meters)
             .service(Service::new("http", |life| server.run(edge, life)));
         let ended = tokio::spawn(async move {
             let until = async {
@@ -73,7 +76,7 @@ impl Served {
             };
             lifecycle.run(until).await.unwrap();
         });
-        Self { address, stop: Some(stop), ended }
+        Self { address, meters, stop: Some(stop), ended }
     }
 
     /// Begins to drain; [`ended`](Self::ended) awaits the end.
