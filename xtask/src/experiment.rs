@@ -24,6 +24,7 @@ pub(crate) struct Experiment {
     pub(crate) about: String,
     pub(crate) in_ci: bool,
     package: String,
+    sort: Sort,
 }
 
 impl Sort {
@@ -53,7 +54,7 @@ impl Sort {
                 let name = package.name.strip_prefix(self.prefix())?.to_owned();
                 let in_ci = package.metadata["xtask"]["ci"].as_bool().unwrap_or(false);
                 let about = package.description.clone().unwrap_or_default();
-                Some(Experiment { name, about, in_ci, package: package.name.to_string() })
+                Some(Experiment { name, about, in_ci, package: package.name.to_string(), sort: self })
             })
             .collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
@@ -71,18 +72,14 @@ impl Sort {
 }
 
 impl Experiment {
-    /// Builds and runs it, optimised: a debug build would measure the compiler.
+    /// Builds and runs it: a bench optimised, because a debug build would measure the compiler; an experiment as it builds
+    /// fastest, because it waits for others.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let run = [
-            "run",
-            "--quiet",
-            "--release",
-            "--manifest-path",
-            "bench/Cargo.toml",
-            "--package",
-            &self.package,
-        ];
-        let mut command = cargo(run);
+        let mut command =
+            cargo(["run", "--quiet", "--manifest-path", "bench/Cargo.toml", "--package", &self.package]);
+        if self.sort == Sort::Bench {
+            command.arg("--release");
+        }
         command.arg("--").args(args);
         command
     }
@@ -108,6 +105,7 @@ mod tests {
             about: "What a request costs.".into(),
             in_ci: false,
             package: "bench-http".into(),
+            sort: Sort::Bench,
         };
         assert_eq!(pick(vec![http.clone()], "http"), Ok(http.clone()));
         let refused = pick(vec![http], "htpp").unwrap_err();

@@ -65,6 +65,8 @@ fn token(value: rusqlite::types::ValueRef<'_>) -> String {
 async fn read_postgres(url: &str) -> Result<Books, Failure> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let driver = tokio::spawn(connection);
+    // One snapshot: the server may still be ending what the killed shop had sent it.
+    client.batch_execute("begin isolation level repeatable read, read only").await?;
     let mut books = Books::default();
     for row in client.query(STOCK, &[]).await? {
         books.stock.insert(row.try_get(0)?, row.try_get(1)?);
