@@ -5,11 +5,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use burgeon_http::{Door, Edge, Mounts, Routes, Server, get};
 use burgeon_meter::Meters;
@@ -31,6 +32,7 @@ async fn never() -> String {
 }
 
 /// Serves until a signal and exits as a binary does, if that is what this process was started for.
+#[expect(clippy::disallowed_methods, reason = "here the test is the binary")]
 fn serve_if_asked() {
     if std::env::var_os(SERVE).is_none() {
         return;
