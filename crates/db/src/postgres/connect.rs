@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 
+use crate::Fault;
+
 use super::connection::Connection;
 use super::socket::{Peer, Socket};
 use super::tls::{self, Handshake};
@@ -38,8 +40,13 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn passing(why: String) -> Self {
+    pub(super) fn passing(why: String) -> Self {
         Self { why, passing: true }
+    }
+
+    /// To a statement under way it is all the same why: the database is not there.
+    pub(super) fn into_fault(self) -> Fault {
+        Fault::Unavailable { why: self.why }
     }
 
     fn lasting(why: String) -> Self {

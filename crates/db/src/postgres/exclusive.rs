@@ -27,7 +27,7 @@ use burgeon_runtime::{Restart, Tasks};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::connect::Connector;
+use super::connect::{Connector, Refusal};
 use super::connection::Connection;
 use super::holders::Holders;
 use super::outage::{Next, Outage};
@@ -151,7 +151,7 @@ impl Exclusive {
         let seat = Seat { number: self.0.holders.sit(name, place), pool: self.clone(), _permit: permit };
         let connection = match self.rested(until).await {
             Some(connection) => connection,
-            None => self.open(until, self.0.limits.acquire).await?,
+            None => self.open(until, self.0.limits.acquire).await.map_err(Refusal::into_fault)?,
         };
         self.0.meters.wait.record(started.elapsed());
         Ok(Lease { connection: Some(connection), seat: Some(seat), pool: self.clone(), state: State::Clean })
@@ -201,7 +201,7 @@ impl Exclusive {
     }
 
     /// A new connection, for a caller who is told at once where the server has been away for longer than `patience`.
-    async fn open(&self, until: Instant, patience: Duration) -> Result<Box<Connection>, Fault> {
+    async fn open(&self, until: Instant, patience: Duration) -> Result<Box<Connection>, Refusal> {
         let inner = &*self.0;
         loop {
             match inner.outage.next(Instant::now(), patience) {
@@ -215,9 +215,9 @@ impl Exclusive {
                     continue;
                 }
                 Next::Wait(_) => {
-                    return Err(Fault::Unavailable { why: inner.outage.why().unwrap_or_default() });
+                    return Err(Refusal::passing(inner.outage.why().unwrap_or_default()));
                 }
-                Next::GiveUp(why) => return Err(Fault::Unavailable { why }),
+                Next::GiveUp(why) => return Err(Refusal::passing(why)),
             }
             let limit = until.min(Instant::now() + inner.limits.connect);
             match inner.connector.connect(limit).await {
@@ -236,7 +236,7 @@ impl Exclusive {
                     }
                     inner.outage.failed(now, &refusal.why);
                     if !refusal.passing || now >= until {
-                        return Err(Fault::Unavailable { why: refusal.why });
+                        return Err(refusal);
                     }
                 }
             }
@@ -245,7 +245,12 @@ impl Exclusive {
 
     /// Opens a first connection, so that a wrong password is found at start and not by the first request.
     pub(super) async fn probe(&self, limit: Duration) -> Result<(), Fault> {
-        let connection = self.open(Instant::now() + limit, limit).await?;
+        let opened = self.open(Instant::now() + limit, limit).await;
+        let connection = opened.map_err(|refusal| match refusal.passing {
+            true => refusal.into_fault(),
+            // Waiting mends no password; who starts the application shall read it now.
+            false => Fault::Unusable { why: refusal.why },
+        })?;
         self.give_back(connection);
         Ok(())
     }

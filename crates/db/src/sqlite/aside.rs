@@ -14,6 +14,7 @@ use crate::Fault;
 use crate::config::Sqlite;
 
 use super::conn::Conn;
+use super::faults;
 
 /// How many may read long at once.
 const AT_ONCE: usize = 8;
@@ -48,7 +49,7 @@ impl Aside {
         let place = Arc::clone(&self.place);
         let run = move || {
             let _permit = permit;
-            work(Conn::reader(&place.0, &place.1));
+            work(Conn::reader(&place.0, &place.1).map_err(|error| faults::of(&error)));
         };
         std::thread::Builder::new()
             .name("sqlite-aside".to_owned())

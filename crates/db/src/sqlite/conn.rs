@@ -34,7 +34,7 @@ struct Limit {
 
 impl Conn {
     /// The connection that writes. Makes the file if it is not there.
-    pub(super) fn writer(path: &Path, config: &Sqlite) -> Result<Self, Fault> {
+    pub(super) fn writer(path: &Path, config: &Sqlite) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -60,7 +60,7 @@ impl Conn {
     }
 
     /// A connection that cannot write.
-    pub(super) fn reader(path: &Path, config: &Sqlite) -> Result<Self, Fault> {
+    pub(super) fn reader(path: &Path, config: &Sqlite) -> rusqlite::Result<Self> {
         // Not opened read-only: a reader of a WAL file must be able to make the shared index when it is the first.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -72,26 +72,26 @@ impl Conn {
         Ok(conn)
     }
 
-    fn open(path: &Path, flags: OpenFlags) -> Result<Self, Fault> {
-        let raw = Connection::open_with_flags(path, flags).map_err(|error| faults::of(&error))?;
+    fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Self> {
+        let raw = Connection::open_with_flags(path, flags)?;
         raw.set_prepared_statement_cache_capacity(STATEMENTS);
-        rusqlite::vtab::array::load_module(&raw).map_err(|error| faults::of(&error))?;
+        rusqlite::vtab::array::load_module(&raw)?;
         let limit = Arc::new(Limit { origin: clock::now(), until: AtomicU64::new(u64::MAX) });
         let watched = Arc::clone(&limit);
-        raw.progress_handler(STEPS, Some(move || watched.is_over())).map_err(|error| faults::of(&error))?;
+        raw.progress_handler(STEPS, Some(move || watched.is_over()))?;
         Ok(Self { raw, limit })
     }
 
-    fn sizes(&self, config: &Sqlite) -> Result<(), Fault> {
+    fn sizes(&self, config: &Sqlite) -> rusqlite::Result<()> {
         // Negative is in kibibytes; positive would be in pages.
         self.pragma("cache_size", -(config.cache.as_bytes() as i64 / 1_024))?;
         self.pragma("mmap_size", config.mmap.as_bytes() as i64)?;
         self.pragma("temp_store", "memory")
     }
 
-    fn pragma(&self, name: &str, value: impl rusqlite::ToSql) -> Result<(), Fault> {
+    fn pragma(&self, name: &str, value: impl rusqlite::ToSql) -> rusqlite::Result<()> {
         // Some answer with a row and some do not; either way only the error matters.
-        self.raw.pragma_update(None, name, value).map_err(|error| faults::of(&error))
+        self.raw.pragma_update(None, name, value)
     }
 
     /// What runs from now on is interrupted at `deadline`.

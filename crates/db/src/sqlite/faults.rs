@@ -1,5 +1,6 @@
 //! SQLite's result codes as faults.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Error, ErrorCode, ffi};
@@ -19,6 +20,26 @@ pub(super) fn of(error: &Error) -> Fault {
         },
         other => Fault::Statement { why: other.to_string() },
     }
+}
+
+/// The fault behind an error of opening the file: names it, and says what to do. A right that is missing does not come by
+/// waiting, so it is no unavailability.
+pub(super) fn at_open(error: &Error, path: &Path) -> Fault {
+    let file = path.display();
+    let why = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => format!(
+            "the file {file} is not a SQLite database; move it away, or name another file in `database.url`"
+        ),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            format!("the database file {file} is damaged ({error}); restore it from a backup")
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => format!(
+            "the database file {file} cannot be opened for writing ({error}); this user needs the right to write the file \
+             and its directory, where SQLite keeps its log"
+        ),
+        _ => return of(error),
+    };
+    Fault::Unusable { why }
 }
 
 fn coded(code: ffi::Error, message: &str) -> Fault {

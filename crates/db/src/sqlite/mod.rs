@@ -51,9 +51,11 @@ impl Sqlite {
     pub(crate) fn open(config: &Config, meters: &Meters) -> Result<Self, Fault> {
         let path = config.sqlite_path();
         check_place(&path)?;
-        let writer = Conn::writer(&path, &config.sqlite)?;
+        let writer = Conn::writer(&path, &config.sqlite).map_err(|error| faults::at_open(&error, &path))?;
         // A file that is no database shows only when it is read.
-        writer.number("select count(*) from sqlite_schema").map_err(|error| faults::of(&error))?;
+        writer
+            .number("select count(*) from sqlite_schema")
+            .map_err(|error| faults::at_open(&error, &path))?;
         let briefs = Arc::new(Briefs::new());
         let readers = Readers::start(&path, &config.sqlite, Arc::clone(&briefs), meters)?;
         let writer = Writer::start(writer, &path, &config.sqlite, meters)?;
@@ -264,7 +266,10 @@ fn check_place(path: &Path) -> Result<(), Fault> {
     }
     let read_only = |path: &Path| path.metadata().is_ok_and(|meta| meta.permissions().readonly());
     if read_only(path) {
-        return unusable(format!("the database file {} may not be written by this user", path.display()));
+        return unusable(format!(
+            "the database file {} is write-protected; make it writable for this user (chmod u+w), or name another in `database.url`",
+            path.display()
+        ));
     }
     Ok(())
 }

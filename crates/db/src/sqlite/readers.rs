@@ -25,6 +25,7 @@ use crate::{Fault, clock};
 
 use super::brief::Briefs;
 use super::conn::Conn;
+use super::faults;
 use super::inbox::Inbox;
 
 /// A pool of threads, each with its own connection, fed from one queue; and as many connections for what is so brief
@@ -58,7 +59,7 @@ impl Readers {
             count => count,
         };
         for number in 0..count {
-            let conn = Conn::reader(path, config)?;
+            let conn = Conn::reader(path, config).map_err(|error| faults::at_open(&error, path))?;
             let inbox = Arc::clone(&inbox);
             let wait = meters.histogram(
                 "db_wait_seconds",
@@ -70,7 +71,7 @@ impl Readers {
                 .spawn(move || serve(&inbox, &conn, &wait))
                 .map_err(|error| Fault::Unavailable { why: format!("no thread for a reader: {error}") })?;
             readers.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-            readers.near().push(Conn::reader(path, config)?);
+            readers.near().push(Conn::reader(path, config).map_err(|error| faults::at_open(&error, path))?);
         }
         Ok(readers)
     }
