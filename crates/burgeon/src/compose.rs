@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use burgeon_core::{Ctx, Deadline};
+use burgeon_core::{Ctx, Deadline, Error};
 use burgeon_db::{Db, Migrator, State};
 use burgeon_http::{Door, Edge, Keys, Mounts, openapi, probes};
 use burgeon_meter::Meters;
@@ -187,10 +187,16 @@ impl Composed {
     /// Applies what is pending. A node of an older version, restarted while a newer one is rolled out, serves on.
     async fn migrate(&self, ctx: &Ctx) -> Result<(), StartError> {
         let applied = self.migrator.clone().beside_newer().run(&self.db, ctx).await;
-        for step in applied.map_err(|error| StartError::because("the database cannot be migrated", error))? {
+        for step in applied.map_err(|error| self.unmigrated(error))? {
             tracing::info!("migration {step}");
         }
         Ok(())
+    }
+
+    /// Why migrations failed, and on which database.
+    pub(crate) fn unmigrated(&self, error: Error) -> StartError {
+        StartError::because("the database cannot be migrated", error)
+            .and(database::remedy(&self.sections.database))
     }
 
     async fn refuse_pending(&self, ctx: &Ctx) -> Result<(), StartError> {

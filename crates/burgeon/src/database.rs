@@ -48,7 +48,8 @@ pub(crate) async fn open(
     }
 }
 
-fn remedy(config: &Config) -> String {
+/// Where the database is, and who said so.
+pub(crate) fn remedy(config: &Config) -> String {
     let url = database_url(config.url.expose()).unwrap_or_else(|| "***".to_owned());
     format!("`database.url` is {url}; `config explain` says where it was set")
 }

@@ -40,7 +40,7 @@ pub(crate) fn admin(config: admin::Config, observed: Observed, ports: Arc<Ports>
             life.draining().await;
             return Ok(());
         }
-        let server = Server::bind(&config.listener())?;
+        let server = Server::bind_section("admin", &config.listener())?;
         let edge = admin::edge(&config, observed)?;
         // Set once: a service starts once.
         let _ = ports.admin.set(server.address());

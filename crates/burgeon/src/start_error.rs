@@ -55,7 +55,9 @@ fn reasons(error: &Error) -> Vec<String> {
             own.public() == Error::from_source(own.kind(), "").public()
                 && std::error::Error::source(own).is_some()
         });
-        if !says_nothing && lines.last() != Some(&line) {
+        // Nor is one repeated that the line before has told.
+        let told = lines.last().is_some_and(|before: &String| before.contains(&line));
+        if !says_nothing && !told {
             lines.push(line);
         }
         next = error.source();

@@ -111,7 +111,7 @@ async fn migrate(app: App, settings: Settings, rest: &ArgMatches) -> Result<Exit
         true => composed.migrator.status(db, &ctx).await,
         false => composed.migrator.run(db, &ctx).await,
     };
-    let steps = steps.map_err(|error| StartError::because("the database cannot be migrated", error))?;
+    let steps = steps.map_err(|error| composed.unmigrated(error))?;
     print(
         rest,
         || match steps.is_empty() {

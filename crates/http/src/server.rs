@@ -71,13 +71,22 @@ impl Server {
     /// When the configuration is not valid, the port is taken or not allowed, or the certificate cannot be read. Each
     /// says what to do.
     pub fn bind(config: &Config) -> Result<Self> {
+        Self::bind_section("http", config)
+    }
+
+    /// As [`bind`](Self::bind), for an address and port that another section than `[http]` configures: its name is
+    /// what the errors speak of.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_section(section: &str, config: &Config) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
         let tls = match config.tls.is_on() {
             true => Some(burgeon_tls::server(&config.tls.certificate, &config.tls.key)?.into()),
             false => None,
         };
         let listeners = listen::bind(config.listen(), workers(config)).map_err(|error| {
-            Error::unavailable(listen::explain(config.listen(), &error)).with_source(error)
+            Error::unavailable(listen::explain(section, config.listen(), &error)).with_source(error)
         })?;
         let address = listeners[0].local_addr().map_err(Error::internal)?;
         Ok(Self { listeners, address, tls, config: config.clone() })

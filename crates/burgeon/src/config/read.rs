@@ -68,6 +68,17 @@ impl de::Error for Refused {
 
     // The value itself is left out: it may be a secret written with the wrong type.
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        // Serde names Rust's types; the reader of a configuration need not know them.
+        let expected = match expected.to_string().as_str() {
+            "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+                "a whole number".to_owned()
+            }
+            "f32" | "f64" => "a number".to_owned(),
+            "a boolean" => "true or false".to_owned(),
+            "a string" => "text".to_owned(),
+            "a sequence" => "a list".to_owned(),
+            other => other.to_owned(),
+        };
         Self::custom(format_args!("expected {expected}, found {}", kind_of(&found)))
     }
 

@@ -135,6 +135,15 @@ fn contents(path: &Path) -> Result<String, String> {
 /// The sentence for a key that is none.
 pub(super) fn unknown(key: &str, siblings: &[String], known: &Known<'_>) -> String {
     let (parent, last) = key.rsplit_once('.').unwrap_or(("", key));
+    // One underscore where two part the section from its key: BURGEON__HTTP_PORT.
+    let parted = siblings.iter().filter(|_| parent.is_empty()).find_map(|section| {
+        let rest = last.strip_prefix(section.as_str())?.strip_prefix('_')?;
+        known.has(&format!("{section}.{rest}")).then(|| (section, rest))
+    });
+    if let Some((section, rest)) = parted {
+        let variable = format!("BURGEON__{section}__{rest}").to_uppercase();
+        return format!("`{key}` is not a key; did you mean `{section}.{rest}`, as a variable {variable}?");
+    }
     let in_parent = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
     let meant = did_you_mean(last, siblings.iter().map(String::as_str))
         .map(in_parent)

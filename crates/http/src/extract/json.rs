@@ -70,9 +70,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 /// serde's message without its place in the text, which the field's path says better.
 fn shape(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+    let text = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
+    // The name of our type says nothing to a client.
+    match text.rsplit_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => text.to_owned(),
     }
 }
 
@@ -99,6 +101,7 @@ mod tests {
         assert_eq!(error.fields()[0].message, "invalid type: string \"two\", expected u32");
         let error = parse::<Order>(b"[]").unwrap_err();
         assert!(crate::status_of(&error) == StatusCode::UNPROCESSABLE_ENTITY, "{error:?}");
+        assert!(error.fields()[0].message.ends_with(", expected an object"), "{error:?}");
     }
 
     #[test]

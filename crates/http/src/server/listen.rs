@@ -75,22 +75,27 @@ pub(super) fn close_entrance(listener: &tokio::net::TcpListener) {
 }
 
 /// Why a bind failed, and what to do.
-pub(super) fn explain(address: SocketAddr, error: &io::Error) -> String {
+/// `section` is where address and port were configured.
+pub(super) fn explain(section: &str, address: SocketAddr, error: &io::Error) -> String {
     let port = address.port();
+    let variable = match section {
+        "http" => "PORT".to_owned(),
+        other => format!("BURGEON__{}__PORT", other.to_uppercase()),
+    };
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "port {port} on {} is already in use: another instance may be running. Stop it, or choose another port \
-             (http.port in burgeon.toml, or PORT={} in the environment)",
+             ({section}.port in burgeon.toml, or {variable}={} in the environment)",
             address.ip(),
             port.wrapping_add(1).max(1024),
         ),
         io::ErrorKind::PermissionDenied => format!(
             "port {port} may not be opened by this user; ports below 1024 need privileges: choose a higher one \
-             (http.port in burgeon.toml, or PORT=3000 in the environment)"
+             ({section}.port in burgeon.toml, or {variable}=3000 in the environment)"
         ),
         io::ErrorKind::AddrNotAvailable => {
             format!(
-                "{} is not an address of this machine: set http.address to one, or to 0.0.0.0",
+                "{} is not an address of this machine: set {section}.address to one, or to 0.0.0.0",
                 address.ip()
             )
         }
