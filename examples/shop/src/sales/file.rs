@@ -71,7 +71,9 @@ impl Export {
         if header.trim().split(',').map(|column| column.trim_matches('"')).eq(COLUMNS) {
             return Ok(());
         }
-        let begins: String = header.trim().chars().take(80).collect();
+        // What is no text would be commands to a terminal.
+        let shown = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+        let begins: String = header.trim().chars().take(80).map(shown).collect();
         Err(Error::invalid(format!(
             "{} is no \"Online Retail\" export: its first line must be `{}`, and is `{begins}`.",
             path.display(),

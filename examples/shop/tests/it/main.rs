@@ -1,7 +1,9 @@
 //! The shop from outside: over HTTP, and by its binary.
 
+mod bad_input;
 mod binary;
 mod browsing;
 mod checkout;
 mod sales;
 mod signing_in;
+mod stopping;
