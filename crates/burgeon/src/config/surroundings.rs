@@ -138,7 +138,7 @@ pub(super) fn unknown(key: &str, siblings: &[String], known: &Known<'_>) -> Stri
     // One underscore where two part the section from its key: BURGEON__HTTP_PORT.
     let parted = siblings.iter().filter(|_| parent.is_empty()).find_map(|section| {
         let rest = last.strip_prefix(section.as_str())?.strip_prefix('_')?;
-        known.has(&format!("{section}.{rest}")).then(|| (section, rest))
+        known.has(&format!("{section}.{rest}")).then_some((section, rest))
     });
     if let Some((section, rest)) = parted {
         let variable = format!("BURGEON__{section}__{rest}").to_uppercase();
