@@ -41,7 +41,7 @@ async fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> E
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let Ok(output) = timeout(BOUND, output).await else { panic!("it goes on after {BOUND:?}") };
+    let output = timeout(BOUND, output).await.expect("it ends within the bound");
     let Output { status, stdout, stderr } = output.expect("the shop's binary starts");
     let printed = String::from_utf8_lossy(&stdout).into_owned();
     let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();

@@ -20,7 +20,7 @@ async fn tell(address: SocketAddr, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.expect("it reads");
     let mut answer = Vec::new();
     let read = timeout(BOUND, stream.read_to_end(&mut answer)).await.expect("it ends the connection");
-    read.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&answer)));
+    assert!(read.is_ok(), "{read:?} after {:?}", String::from_utf8_lossy(&answer));
     String::from_utf8_lossy(&answer).into_owned()
 }
 
