@@ -77,6 +77,7 @@ impl de::Error for Refused {
             "a boolean" => "true or false".to_owned(),
             "a string" => "text".to_owned(),
             "a sequence" => "a list".to_owned(),
+            other if other.starts_with("struct ") => "a table".to_owned(),
             other => other.to_owned(),
         };
         Self::custom(format_args!("expected {expected}, found {}", kind_of(&found)))

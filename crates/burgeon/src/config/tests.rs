@@ -260,7 +260,7 @@ fn a_wrong_type_names_the_key_the_place_and_what_was_expected() {
     for (toml, expected) in [
         (
             "[database]\nconnections = \"many\"",
-            "burgeon.toml:2: `database.connections`: expected u16, found text",
+            "burgeon.toml:2: `database.connections`: expected a whole number, found text",
         ),
         ("[database]\nconnections = 70000", "burgeon.toml:2: `database.connections`: "),
         (
@@ -273,13 +273,13 @@ fn a_wrong_type_names_the_key_the_place_and_what_was_expected() {
         ),
         (
             "[shop]\ncolour = \"red\"\ncurrencies = [\"eur\", 5]",
-            "burgeon.toml:3: `shop.currencies[1]`: expected a string, found a whole number",
+            "burgeon.toml:3: `shop.currencies[1]`: expected text, found a whole number",
         ),
         (
             "[shop]\nmode = \"open\"",
             "burgeon.toml:1: `shop.colour` is missing; set it in the file, or by BURGEON__SHOP__COLOUR",
         ),
-        ("database = 5", "burgeon.toml:1: [database] expected struct Store, found a whole number"),
+        ("database = 5", "burgeon.toml:1: [database] expected a table, found a whole number"),
     ] {
         let problems = Case::new(toml).problems();
         assert!(problems.contains(expected), "{toml}\n{problems}");
