@@ -2,6 +2,7 @@
 //! application's own commands.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::panic::Location;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,12 +95,13 @@ fn log(settings: &Settings) -> Result<Telemetry, StartError> {
 /// Where to look, for the person who started it. On standard output, which is not the log.
 fn greet(name: &str, ports: &Ports) {
     let Some(http) = ports.http.get() else { return };
-    println!("{name} is ready");
-    println!("  http://{http}/        the application");
-    println!("  http://{http}/docs    its API");
+    let mut words = format!(
+        "{name} is ready\n  http://{http}/        the application\n  http://{http}/docs    its API\n"
+    );
     if let Some(admin) = ports.admin.get() {
-        println!("  http://{admin}/readyz  probes; /metrics, /log");
+        words.push_str(&format!("  http://{admin}/readyz  probes; /metrics, /log\n"));
     }
+    say(&words);
 }
 
 /// Applies what is pending, or says how every migration stands.
@@ -230,7 +232,7 @@ async fn routes(
 
 async fn openapi((composed, directory): (Composed, tempfile::TempDir)) -> Result<ExitCode, StartError> {
     let document = composed.edge.router().document().cloned().unwrap_or_default();
-    println!("{document:#}");
+    say(&format!("{document:#}\n"));
     composed.db.close().await;
     drop(directory);
     Ok(ExitCode::SUCCESS)
@@ -274,8 +276,17 @@ fn on_one_line(sql: &str) -> String {
 /// Prints for people, or with `--json` for programs.
 fn print(matches: &ArgMatches, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
     match matches.try_get_one::<bool>("json") {
-        Ok(Some(true)) => println!("{}", json()),
-        _ => print!("{}", text()),
+        Ok(Some(true)) => say(&format!("{}\n", json())),
+        _ => say(&text()),
+    }
+}
+
+/// Writes to standard output. Unlike `print!` it does not panic when the reader has gone: `routes | head` has seen enough.
+fn say(text: &str) {
+    if let Err(error) = std::io::stdout().lock().write_all(text.as_bytes())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("standard output cannot be written: {error}");
     }
 }
 

@@ -115,3 +115,18 @@ fn routes_and_documents_are_shown_without_touching_the_database() {
     assert!(statements.lines().any(|line| line.starts_with("now ")), "{statements}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_a_verb_in_peace() {
+    let directory = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(HELLO)
+        .current_dir(directory.path())
+        .args(["config", "explain"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+}
