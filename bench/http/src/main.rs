@@ -121,7 +121,7 @@ fn tell(report: &mut Report, servers: &[Server], index: usize, mode: Mode) {
         if best.is_none_or(|best| theirs.medians(index).1 > best.medians(index).1) {
             best = Some(theirs);
         }
-        if theirs.peer == Peer::AxumTower && mode == Mode::Closed {
+        if matches!(theirs.peer, Peer::Axum | Peer::AxumTower) && mode == Mode::Closed {
             let (_, rate, _) = ours.medians(index);
             let ratio = ours.paired(theirs, index, |round| round.rate);
             let ahead = Some(Target::AtLeast(1.0));
