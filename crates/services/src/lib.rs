@@ -39,7 +39,9 @@ mod port;
 mod postgres;
 mod process;
 mod proxy;
+mod ready;
 mod redis;
+mod server;
 mod template;
 mod url;
 
@@ -50,3 +52,4 @@ pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{Options, Postgres};
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use server::Server;

@@ -1,17 +1,17 @@
 //! A PgBouncer in front of a [`Postgres`], since many a production database is reached through one.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::ops::Deref;
 
 use rustix::process::Signal;
-use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 
 use crate::binary::{Program, find};
 use crate::error::Result;
 use crate::port::Port;
 use crate::postgres::Postgres;
 use crate::process::Process;
+use crate::ready::Ready;
+use crate::server::Server;
 use crate::url::with_port;
 
 /// How long a client keeps a server connection.
@@ -33,12 +33,10 @@ impl fmt::Display for PoolMode {
     }
 }
 
-/// A running PgBouncer: at most 20 server connections per database, 1,000 clients. Dropped, it is stopped.
+/// A running PgBouncer; what it can do is in [`Server`]. At most 20 server connections per database, 1,000 clients.
 #[derive(Debug)]
 pub struct PgBouncer {
-    process: Mutex<Process>,
-    command: Vec<OsString>,
-    port: Port,
+    server: Server,
     url: String,
 }
 
@@ -72,9 +70,8 @@ impl PgBouncer {
         let configuration = process.write("pgbouncer.ini", configuration)?;
         let command = vec![binary.into_os_string(), configuration.into_os_string()];
         let url = with_port(&postgres.url(), port.number());
-        let bouncer = PgBouncer { process: Mutex::new(process), command, port, url };
-        bouncer.restart().await?;
-        Ok(bouncer)
+        let ready = Ready::Says { asked: "", answer: "" };
+        Ok(PgBouncer { server: Server::start(process, command, port, Signal::TERM, ready).await?, url })
     }
 
     /// The database `postgres` through this PgBouncer.
@@ -86,41 +83,12 @@ impl PgBouncer {
     pub fn url_for(&self, url: &str) -> String {
         with_port(url, self.port())
     }
+}
 
-    /// Its port on 127.0.0.1; the same for the life of this value.
-    pub fn port(&self) -> u16 {
-        self.port.number()
-    }
+impl Deref for PgBouncer {
+    type Target = Server;
 
-    /// Stops it at once (SIGTERM); clients lose their connections.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running, or did not end within 30 s.
-    pub async fn stop(&self) -> Result<()> {
-        self.process.lock().await.stop(Signal::TERM).await
-    }
-
-    /// Kills it with SIGKILL.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn kill(&self) -> Result<()> {
-        self.process.lock().await.kill().await
-    }
-
-    /// Starts it again on its port; one that still runs is stopped first.
-    ///
-    /// # Errors
-    ///
-    /// When it did not end within 30 s or did not answer within a minute (shows its log).
-    pub async fn restart(&self) -> Result<()> {
-        let mut process = self.process.lock().await;
-        if process.is_running() {
-            process.stop(Signal::TERM).await?;
-        }
-        let command: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
-        process.start(&command, async |_| TcpStream::connect(("127.0.0.1", self.port())).await.is_ok()).await
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }

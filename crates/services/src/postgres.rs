@@ -1,19 +1,21 @@
 //! A Postgres of one's own: a fresh cluster, a free port, the superuser `postgres` without a password.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal;
-use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::binary::{Program, find};
 use crate::error::{Error, Result};
 use crate::port::Port;
 use crate::process::{Process, START};
+use crate::ready::Ready;
+use crate::server::Server;
 use crate::template;
 
 /// How a [`Postgres`] is started.
@@ -35,21 +37,20 @@ pub struct Options {
     settings: Vec<(String, String)>,
 }
 
-/// A running Postgres. Dropped, it is stopped and its data removed; the drop blocks for some milliseconds.
+/// A running Postgres; what it can do is in [`Server`]. After [`kill`](Server::kill) it recovers at its next start. Its
+/// drop blocks for some milliseconds.
 #[derive(Debug)]
 pub struct Postgres {
-    process: Mutex<Process>,
-    command: Vec<OsString>,
+    server: Server,
     bin: PathBuf,
     socket: PathBuf,
-    port: Port,
     password: Option<String>,
     databases: AtomicU64,
 }
 
 impl Options {
     /// Whether a commit waits for the disk. Off by default, because tests measure answers and not disks; on for tests
-    /// that kill the machine. [`Postgres::kill`] loses nothing either way: the kernel keeps what was written.
+    /// that kill the machine. [`kill`](Server::kill) loses nothing either way: the kernel keeps what was written.
     #[must_use]
     pub fn fsync(mut self, on: bool) -> Self {
         self.fsync = on;
@@ -130,16 +131,10 @@ impl Options {
         for (name, value) in settings {
             command.extend(["-c".into(), OsString::from(format!("{name}={value}"))]);
         }
-        let postgres = Postgres {
-            process: Mutex::new(process),
-            command,
-            bin,
-            socket,
-            port,
-            password: self.password,
-            databases: AtomicU64::new(0),
-        };
-        postgres.restart().await?;
+        let ready = Ready::Writes(socket.join("data/postmaster.pid"));
+        let server = Server::start(process, command, port, Signal::INT, ready).await?;
+        let postgres =
+            Postgres { server, bin, socket, password: self.password, databases: AtomicU64::new(0) };
         postgres.ask_for_the_password().await?;
         Ok(postgres)
     }
@@ -181,12 +176,7 @@ impl Postgres {
     /// This database as the superuser, whether it exists or not.
     pub fn url_of(&self, database: &str) -> String {
         let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
-        format!("postgres://postgres{password}@127.0.0.1:{}/{database}", self.port.number())
-    }
-
-    /// Its port on 127.0.0.1; the same for the life of this value.
-    pub fn port(&self) -> u16 {
-        self.port.number()
+        format!("postgres://postgres{password}@127.0.0.1:{}/{database}", self.port())
     }
 
     pub(crate) fn password(&self) -> Option<&str> {
@@ -216,7 +206,7 @@ impl Postgres {
     ///
     /// What `psql` wrote to its standard error; the first failing statement ends the run.
     pub async fn psql(&self, database: &str, sql: &str) -> Result<String> {
-        let port = self.port.number().to_string();
+        let port = self.port().to_string();
         let run = Command::new(self.bin.join("psql"))
             .args(["--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"])
             .args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--port", &port, "--dbname", database])
@@ -235,81 +225,22 @@ impl Postgres {
         Err(Error::new(format!("psql refused: {}", String::from_utf8_lossy(&output.stderr).trim())))
     }
 
-    /// Stops it as an administrator would (SIGINT, "fast shutdown"): clients are disconnected, data is flushed.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running, or did not end within 30 s.
-    pub async fn stop_fast(&self) -> Result<()> {
-        self.process.lock().await.stop(Signal::INT).await
-    }
-
-    /// Kills it and all its backends with SIGKILL, as a power cut would. Crash recovery runs at the next start.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn kill(&self) -> Result<()> {
-        self.process.lock().await.kill().await
-    }
-
-    /// Starts it again on its data and port; one that still runs is stopped fast first.
-    ///
-    /// # Errors
-    ///
-    /// When it did not end within 30 s or did not answer within a minute (shows its log).
-    pub async fn restart(&self) -> Result<()> {
-        let mut process = self.process.lock().await;
-        if process.is_running() {
-            process.stop(Signal::INT).await?;
-        }
-        let command: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
-        let status = self.socket.join("data/postmaster.pid");
-        let address = ("127.0.0.1", self.port.number());
-        let ready = async |pid| says_ready(&status, pid) && TcpStream::connect(address).await.is_ok();
-        process.start(&command, ready).await
-    }
-
-    /// Freezes it with its backends: connections stay open, new ones are accepted by the kernel, nobody answers.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn pause(&self) -> Result<()> {
-        self.process.lock().await.pause()
-    }
-
-    /// Thaws it after [`pause`](Self::pause).
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn resume(&self) -> Result<()> {
-        self.process.lock().await.resume()
-    }
-
-    /// The end of its log, for a person who looks for a reason.
-    pub async fn log(&self) -> String {
-        self.process.lock().await.failed("was asked for its log").to_string()
-    }
-
     async fn ask_for_the_password(&self) -> Result<()> {
         let Some(password) = &self.password else { return Ok(()) };
         let quoted = password.replace('\'', "''");
         self.psql("postgres", &format!("alter role postgres password '{quoted}'")).await?;
         // The socket stays open to `psql` above.
         let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
-        self.process.lock().await.write("data/pg_hba.conf", rules)?;
+        self.process().await.write("data/pg_hba.conf", rules)?;
         self.psql("postgres", "select pg_reload_conf()").await?;
         Ok(())
     }
 }
 
-/// Whether the server has written that it accepts connections: line 8 of `postmaster.pid`, as `pg_ctl --wait` reads it.
-/// The pid in line 1 tells its word from that of a killed predecessor.
-fn says_ready(status: &Path, pid: u32) -> bool {
-    let Ok(status) = std::fs::read_to_string(status) else { return false };
-    let mut lines = status.lines();
-    let is_ours = lines.next().is_some_and(|first| first.trim() == pid.to_string());
-    is_ours && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+impl Deref for Postgres {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
 }

@@ -1,24 +1,22 @@
 //! A Redis of one's own.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::ops::Deref;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 
 use crate::binary::{Program, find};
 use crate::error::Result;
 use crate::port::Port;
 use crate::process::Process;
+use crate::ready::Ready;
+use crate::server::Server;
 
-/// A running Redis. Nothing is asked for at the door; nothing is written to disk unless [`durable`](Self::durable).
-/// Dropped, it is stopped and its data removed.
+/// A running Redis; what it can do is in [`Server`]. Nothing is asked for at the door; nothing is written to disk
+/// unless [`durable`](Self::durable).
 #[derive(Debug)]
 pub struct Redis {
-    process: Mutex<Process>,
-    command: Vec<OsString>,
-    port: Port,
+    server: Server,
 }
 
 impl Redis {
@@ -31,7 +29,7 @@ impl Redis {
         Self::with("no").await
     }
 
-    /// A Redis that writes every command to its append-only file and the disk, and reads it at [`restart`](Self::restart).
+    /// A Redis that writes every command to its append-only file and the disk, and reads it at [`restart`](Server::restart).
     ///
     /// # Errors
     ///
@@ -56,77 +54,21 @@ impl Redis {
         ] {
             command.extend([name.into(), value.to_owned()]);
         }
-        let redis = Redis { process: Mutex::new(process), command, port };
-        redis.restart().await?;
-        Ok(redis)
+        // While it still loads its file it says `-LOADING`, which is not yet an answer.
+        let ready = Ready::Says { asked: "PING\r\n", answer: "+PONG" };
+        Ok(Redis { server: Server::start(process, command, port, Signal::TERM, ready).await? })
     }
 
     /// `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port.number())
-    }
-
-    /// Its port on 127.0.0.1; the same for the life of this value.
-    pub fn port(&self) -> u16 {
-        self.port.number()
-    }
-
-    /// Stops it as an administrator would (SIGTERM).
-    ///
-    /// # Errors
-    ///
-    /// When it is not running, or did not end within 30 s.
-    pub async fn stop(&self) -> Result<()> {
-        self.process.lock().await.stop(Signal::TERM).await
-    }
-
-    /// Kills it with SIGKILL.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn kill(&self) -> Result<()> {
-        self.process.lock().await.kill().await
-    }
-
-    /// Starts it again on its port; one that still runs is stopped first.
-    ///
-    /// # Errors
-    ///
-    /// When it did not end within 30 s or did not answer within a minute (shows its log).
-    pub async fn restart(&self) -> Result<()> {
-        let mut process = self.process.lock().await;
-        if process.is_running() {
-            process.stop(Signal::TERM).await?;
-        }
-        let command: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
-        process.start(&command, async |_| answers(self.port()).await.unwrap_or(false)).await
-    }
-
-    /// Freezes it: connections stay open, nobody answers.
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn pause(&self) -> Result<()> {
-        self.process.lock().await.pause()
-    }
-
-    /// Thaws it after [`pause`](Self::pause).
-    ///
-    /// # Errors
-    ///
-    /// When it is not running.
-    pub async fn resume(&self) -> Result<()> {
-        self.process.lock().await.resume()
+        format!("redis://127.0.0.1:{}", self.port())
     }
 }
 
-/// While it still loads its file it says `-LOADING`, which is not yet an answer.
-async fn answers(port: u16) -> std::io::Result<bool> {
-    let mut connection = TcpStream::connect(("127.0.0.1", port)).await?;
-    connection.write_all(b"PING\r\n").await?;
-    let mut answer = [0; 5];
-    connection.read_exact(&mut answer).await?;
-    Ok(&answer == b"+PONG")
+impl Deref for Redis {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
 }

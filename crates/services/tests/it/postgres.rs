@@ -32,9 +32,9 @@ async fn what_was_committed_survives_stop_and_kill_on_the_same_port() {
     let url = postgres.create_database().await.unwrap();
     psql(&url, "create table kept (id int); insert into kept values (1)").await.unwrap();
 
-    postgres.stop_fast().await.unwrap();
+    postgres.stop().await.unwrap();
     assert!(psql(&url, "select 1").await.unwrap_err().to_string().contains("refused"));
-    assert!(postgres.stop_fast().await.unwrap_err().to_string().contains("not running"));
+    assert!(postgres.stop().await.unwrap_err().to_string().contains("not running"));
     postgres.restart().await.unwrap();
     psql(&url, "insert into kept values (2)").await.unwrap();
 

@@ -127,7 +127,7 @@ async fn a_server_that_restarts_is_found_again() {
     let read = async || sql!("one", "select 1").one::<i64>(&yard.db.read(&yard.ctx)).await;
     let all = async || futures_util::future::join_all((0..4).map(|_| read())).await;
     assert!(all().await.iter().all(Result::is_ok));
-    server.stop_fast().await.unwrap();
+    server.stop().await.unwrap();
     let started = Instant::now();
     let error = read().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
