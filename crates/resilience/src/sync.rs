@@ -1,0 +1,13 @@
+//! The atomics of every machine: the standard library's, or loom's, which tries all interleavings.
+//!
+//! `cargo xtask loom` compiles the crate with `--cfg loom`; nothing but this file and the tests knows.
+
+#![allow(
+    unexpected_cfgs,
+    reason = "cargo knows no list for `--cfg loom`, and one for the workspace would rebuild it whole"
+)]
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic;
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic;
