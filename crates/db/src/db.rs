@@ -49,9 +49,15 @@ impl Db {
             Engine::Sqlite => {
                 EngineOf::Sqlite(Box::new(Sqlite::open(config, meters).map_err(Fault::into_error)?))
             }
-            Engine::Postgres => EngineOf::Postgres(
-                postgres::Pool::open(config, tasks, meters).await.map_err(Fault::into_error)?,
-            ),
+            Engine::Postgres => {
+                let primary = postgres::Server {
+                    url: config.url.clone(),
+                    role: postgres::Role::Primary,
+                    name: "primary".to_owned(),
+                };
+                let pool = postgres::Pool::open(config, &primary, tasks, meters).await;
+                EngineOf::Postgres(pool.map_err(Fault::into_error)?)
+            }
         };
         let meters = StatementMeters::new(meters);
         Ok(Self(Arc::new(Inner { engine, config: config.clone(), tasks: tasks.clone(), meters })))

@@ -13,6 +13,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::Fault;
 
+use super::Role;
 use super::connection::Connection;
 use super::socket::{Peer, Socket};
 use super::tls::{self, Handshake};
@@ -21,6 +22,7 @@ use super::url::{Target, place};
 /// Opens connections to one database.
 pub(super) struct Connector {
     target: Target,
+    role: Role,
     tls: Option<TlsConnector>,
     /// Sent first on every connection.
     greeting: String,
@@ -57,13 +59,14 @@ impl Refusal {
 impl Connector {
     pub(super) fn new(
         target: Target,
+        role: Role,
         greeting: String,
         statements: usize,
         tasks: Tasks,
         open: Gauge,
     ) -> Result<Self, String> {
         let tls = tls::connector(&target.tls)?;
-        Ok(Self { target, tls, greeting, tasks, statements, open })
+        Ok(Self { target, role, tls, greeting, tasks, statements, open })
     }
 
     pub(super) fn tasks(&self) -> &Tasks {
@@ -135,7 +138,7 @@ impl Connector {
             tokio_postgres::SimpleQueryMessage::Row(row) => row.get("in_recovery") == Some("t"),
             _ => false,
         });
-        if in_recovery {
+        if in_recovery && self.role == Role::Primary {
             // Passing: it may be promoted, and then it is the one.
             return Err(Refusal::passing(format!(
                 "{place} is a standby in recovery, which takes no writes; name the primary in `database.url`"

@@ -168,6 +168,20 @@ impl Connection {
         told.unwrap_or(Position::START)
     }
 
+    /// Whether this standby has replayed the log up to there. A server that is no standby answers no: what it has
+    /// written since its promotion is on another timeline, and whether that counts is for the router to say.
+    pub(super) async fn has_replayed(&self, position: Position) -> Result<bool, Error> {
+        let (high, low) = (position.lsn >> 32, position.lsn & 0xffff_ffff);
+        let asked = format!(
+            "select pg_is_in_recovery() and coalesce(pg_last_wal_replay_lsn() >= '{high:X}/{low:X}', false)"
+        );
+        let answer = self.client.simple_query(&asked).await?;
+        Ok(answer.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+            _ => false,
+        }))
+    }
+
     pub(super) fn forget(&self, text: &Text) {
         self.statements().remove(text);
     }

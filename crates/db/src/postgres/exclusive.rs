@@ -117,14 +117,20 @@ impl Drop for Seat {
 }
 
 impl Exclusive {
-    pub(super) fn new(connector: Connector, limits: Limits, tasks: &Tasks, meters: &Meters) -> Self {
+    pub(super) fn new(
+        connector: Connector,
+        limits: Limits,
+        tasks: &Tasks,
+        meters: &Meters,
+        server: &str,
+    ) -> Self {
         let pool = Self(Arc::new(Inner {
             permits: Arc::new(Semaphore::new(limits.connections)),
             closed: AtomicBool::new(false),
             idle: Mutex::new(Vec::with_capacity(limits.connections)),
             holders: Holders::new(limits.connections),
             outage: Outage::none(),
-            meters: PoolMeters::new(meters),
+            meters: PoolMeters::new(meters, server),
             connector,
             limits,
         }));
@@ -134,6 +140,12 @@ impl Exclusive {
 
     pub(super) fn connector(&self) -> &Connector {
         &self.0.connector
+    }
+
+    /// How many connections are in use, and how many callers wait for one.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let in_use = self.0.limits.connections.saturating_sub(self.0.permits.available_permits());
+        (in_use, usize::try_from(self.0.meters.waiting.get()).unwrap_or(0))
     }
 
     /// A connection for exclusive use, named after who uses it.
@@ -444,23 +456,32 @@ fn closed() -> Fault {
 }
 
 impl PoolMeters {
-    fn new(meters: &Meters) -> Self {
+    fn new(meters: &Meters, server: &str) -> Self {
+        let labels = [("server", server)];
         Self {
-            waiting: meters.gauge("db_pool_waiting", "Callers that wait for a connection.", &[]),
-            wait: meters.histogram("db_pool_wait_seconds", "How long callers waited for a connection.", &[]),
-            refused: meters.counter("db_pool_refused_total", "Callers that got no connection in time.", &[]),
-            opened: meters.counter("db_connections_opened_total", "Connections opened.", &[]),
+            waiting: meters.gauge("db_pool_waiting", "Callers that wait for a connection.", &labels),
+            wait: meters.histogram(
+                "db_pool_wait_seconds",
+                "How long callers waited for a connection.",
+                &labels,
+            ),
+            refused: meters.counter(
+                "db_pool_refused_total",
+                "Callers that got no connection in time.",
+                &labels,
+            ),
+            opened: meters.counter("db_connections_opened_total", "Connections opened.", &labels),
             failed: meters.counter(
                 "db_connections_failed_total",
                 "Tries to open a connection that failed.",
-                &[],
+                &labels,
             ),
             abandoned: meters.counter(
                 "db_statements_abandoned_total",
                 "Statements and transactions whose caller left before their end.",
-                &[],
+                &labels,
             ),
-            discarded: meters.counter("db_connections_closed_total", "Connections closed.", &[]),
+            discarded: meters.counter("db_connections_closed_total", "Connections closed.", &labels),
         }
     }
 }

@@ -41,7 +41,7 @@ mod url;
 
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Deadline, Position};
+use burgeon_core::{Ctx, Deadline, Position, Secret};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
 use futures_util::{Stream, StreamExt, stream};
@@ -64,7 +64,37 @@ use crate::{Fault, Value, clock};
 /// How much longer than its deadline a write may take that is being cancelled.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// The way to the server. Cloning shares it.
+/// One server: where it is, what it may be, and what the pool's meters call it.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) url: Secret,
+    pub(crate) role: Role,
+    /// The label `server` of the pool's meters: `primary`, `replica-1`.
+    pub(crate) name: String,
+}
+
+/// What a server may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It must take writes; a standby is refused.
+    Primary,
+    /// A standby will do.
+    #[expect(dead_code, reason = "asked for by the routing between servers, which comes next")]
+    Any,
+}
+
+/// What a pool is doing now, for routing and for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Statements and transactions on their way or under way.
+    pub(crate) in_flight: usize,
+    /// Callers who wait for a place.
+    pub(crate) waiting: usize,
+    /// Statements that are kept off the shared connections because they are slow.
+    pub(crate) slow: Vec<&'static str>,
+}
+
+/// The way to one server. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Pool {
     exclusive: Exclusive,
@@ -75,14 +105,20 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Connects once, so that what is wrong with the settings is known now.
-    pub(crate) async fn open(config: &crate::Config, tasks: &Tasks, meters: &Meters) -> Result<Self, Fault> {
+    pub(crate) async fn open(
+        config: &crate::Config,
+        server: &Server,
+        tasks: &Tasks,
+        meters: &Meters,
+    ) -> Result<Self, Fault> {
         let unusable = |why: String| Fault::Unusable { why: format!("`database.url`: {why}") };
         let own = &config.postgres;
-        let target = Target::parse(&config.url).map_err(unusable)?;
-        let open = meters.gauge("db_pool_connections", "Connections to Postgres that are open.", &[]);
+        let target = Target::parse(&server.url).map_err(unusable)?;
+        let labels = [("server", server.name.as_str())];
+        let open = meters.gauge("db_pool_connections", "Connections to Postgres that are open.", &labels);
         let greeting = own.greeting(config.statement_timeout);
-        let connector =
-            Connector::new(target, greeting, own.statements, tasks.part(), open).map_err(unusable)?;
+        let connector = Connector::new(target, server.role, greeting, own.statements, tasks.part(), open)
+            .map_err(unusable)?;
         let limits = Limits {
             connections: own.connections(),
             acquire: config.acquire_timeout,
@@ -90,7 +126,7 @@ impl Pool {
             idle: own.idle_timeout,
             lifetime: own.max_lifetime,
         };
-        let exclusive = Exclusive::new(connector, limits, tasks, meters);
+        let exclusive = Exclusive::new(connector, limits, tasks, meters, &server.name);
         exclusive.probe(own.connect_timeout).await?;
         Ok(Self {
             exclusive,
@@ -116,6 +152,66 @@ impl Pool {
     /// One statement, committed by itself; how many rows it touched.
     pub(crate) async fn execute(&self, ctx: &Ctx, text: &Text, params: &[Value]) -> Result<u64, Fault> {
         self.alone(ctx, text, params).await.map(|answer| answer.touched)
+    }
+
+    /// One reading statement, if the server has replayed the log up to `position`; `None` if it has not, or is no
+    /// standby any more. Both questions travel together on one connection, so a *yes* costs no round trip.
+    #[expect(dead_code, reason = "asked by the routing between servers, which comes next")]
+    pub(crate) async fn query_if_replayed(
+        &self,
+        ctx: &Ctx,
+        text: &Text,
+        params: &[Value],
+        position: Position,
+    ) -> Result<Option<Vec<Row>>, Fault> {
+        let started = clock::now();
+        let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
+        let mut again = true;
+        loop {
+            let mut lease = self.exclusive.acquire(ctx, text.name(), text.place()).await?;
+            lease.mark(State::Busy);
+            let connection = lease.connection();
+            let asking = async {
+                let statement = match connection.prepared(text) {
+                    Some(statement) => statement,
+                    None => connection.prepare(text, params).await?,
+                };
+                // Polled in this order, so sent in this order: what is replayed then is seen by the query behind it.
+                let replayed = connection.has_replayed(position);
+                let (replayed, answer) =
+                    futures_util::future::join(replayed, connection.run(&statement, params)).await;
+                if replayed? { answer.map(Some) } else { Ok(None) }
+            };
+            let error = match timeout_at(until, asking).await {
+                Ok(Ok(answer)) => {
+                    lease.mark(State::Clean);
+                    return Ok(answer.map(|answer| answer.rows));
+                }
+                Ok(Err(error)) => error,
+                Err(_) => return Err(timed_out(text, started)),
+            };
+            if again && fault::is_stale(&error) {
+                lease.connection().forget(text);
+                lease.mark(State::Clean);
+                again = false;
+                continue;
+            }
+            match fault::failure(error) {
+                Failure::Answered(answer) => {
+                    lease.mark(State::Clean);
+                    return Err(fault::timed(answer, text, started));
+                }
+                Failure::Lost(_) if again => again = false,
+                lost => return Err(lost.into_fault(Class::Read)),
+            }
+        }
+    }
+
+    /// What it is doing now.
+    #[expect(dead_code, reason = "asked by the routing between servers, which comes next")]
+    pub(crate) fn view(&self) -> View {
+        let (in_flight, waiting) = self.exclusive.load();
+        View { in_flight, waiting, slow: Vec::new() }
     }
 
     /// Rows while later ones are still to come. The connection is held until the last one, or until it is dropped.
