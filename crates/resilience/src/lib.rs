@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod line;
 mod outcome;
 pub mod random;
 mod refused;
