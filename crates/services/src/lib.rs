@@ -41,6 +41,7 @@ mod process;
 mod proxy;
 mod ready;
 mod redis;
+mod replica;
 mod server;
 mod template;
 mod url;

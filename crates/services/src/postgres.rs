@@ -32,7 +32,7 @@ use crate::template;
 pub struct Options {
     fsync: bool,
     max_connections: u16,
-    password: Option<String>,
+    pub(crate) password: Option<String>,
     tls: Option<(PathBuf, PathBuf)>,
     settings: Vec<(String, String)>,
 }
@@ -93,6 +93,16 @@ impl Options {
     ///
     /// When Postgres is not installed (says what to install), or did not come up within a minute (shows its log).
     pub async fn start(self) -> Result<Postgres> {
+        let postgres = self.start_on(async |process, bin| template::cluster(process, bin).await).await?;
+        postgres.ask_for_the_password().await?;
+        Ok(postgres)
+    }
+
+    /// Starts it on the data directory that `make` fills: a fresh cluster, or the copy of another.
+    pub(crate) async fn start_on(
+        self,
+        make: impl AsyncFnOnce(&mut Process, &Path) -> Result<()>,
+    ) -> Result<Postgres> {
         // Resolved, because a link to it elsewhere has no `initdb` beside it.
         let postgres = find(Program::Postgres)?
             .canonicalize()
@@ -100,7 +110,7 @@ impl Options {
         let bin = postgres.parent().map(Path::to_owned).unwrap_or_default();
         let port = Port::free()?;
         let mut process = Process::new("Postgres", "QUIT")?;
-        template::cluster(&mut process, &bin).await?;
+        make(&mut process, &bin).await?;
 
         let socket = process.directory().to_owned();
         let data = socket.join("data");
@@ -114,6 +124,10 @@ impl Options {
             ("timezone", "UTC".to_owned()),
             // In files of its own directory: what lies in /dev/shm would outlive a server that was killed.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
+            // A replica that was frozen for a while finds what it missed.
+            ("wal_keep_size", "512MB".to_owned()),
+            // The name of a replica to its primary, known before it first speaks.
+            ("cluster_name", format!("replica_{}", port.number())),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
@@ -133,10 +147,7 @@ impl Options {
         }
         let ready = Ready::Writes(socket.join("data/postmaster.pid"));
         let server = Server::start(process, command, port, Signal::INT, ready).await?;
-        let postgres =
-            Postgres { server, bin, socket, password: self.password, databases: AtomicU64::new(0) };
-        postgres.ask_for_the_password().await?;
-        Ok(postgres)
+        Ok(Postgres { server, bin, socket, password: self.password, databases: AtomicU64::new(0) })
     }
 }
 
@@ -230,7 +241,7 @@ impl Postgres {
         let quoted = password.replace('\'', "''");
         self.psql("postgres", &format!("alter role postgres password '{quoted}'")).await?;
         // The socket stays open to `psql` above.
-        let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        let rules = "local all all trust\nhost all,replication all 127.0.0.1/32 scram-sha-256\n";
         self.process().await.write("data/pg_hba.conf", rules)?;
         self.psql("postgres", "select pg_reload_conf()").await?;
         Ok(())

@@ -10,4 +10,5 @@ mod bouncer;
 mod postgres;
 mod proxy;
 mod redis_and_nats;
+mod replicas;
 mod wire;
