@@ -15,6 +15,7 @@ use crate::Fault;
 
 use super::Role;
 use super::connection::Connection;
+use super::exchange::Ear;
 use super::socket::{Peer, Socket};
 use super::tls::{self, Handshake};
 use super::url::{Target, place};
@@ -75,9 +76,18 @@ impl Connector {
 
     /// Opens one connection, to the first server that accepts one.
     pub(super) async fn connect(&self, until: Instant) -> Result<Box<Connection>, Refusal> {
+        self.connect_with(None, until).await
+    }
+
+    /// As [`connect`](Self::connect), with an ear for what the server pushes.
+    pub(super) async fn connect_hearing(&self, ear: Ear, until: Instant) -> Result<Box<Connection>, Refusal> {
+        self.connect_with(Some(ear), until).await
+    }
+
+    async fn connect_with(&self, ear: Option<Ear>, until: Instant) -> Result<Box<Connection>, Refusal> {
         let mut refusals = Vec::new();
         for (index, (host, port)) in self.target.servers().enumerate() {
-            match self.connect_to(index, &host, port, until).await {
+            match self.connect_to(index, &host, port, ear.clone(), until).await {
                 Ok(connection) => return Ok(connection),
                 Err(refusal) => refusals.push(refusal),
             }
@@ -93,6 +103,7 @@ impl Connector {
         index: usize,
         host: &Host,
         port: u16,
+        ear: Option<Ear>,
         until: Instant,
     ) -> Result<Box<Connection>, Refusal> {
         let place = place(host, port);
@@ -107,7 +118,7 @@ impl Connector {
             let peers = resolve(host, port, &place).await?;
             let (peer, socket) = reach(&peers, &place).await?;
             let name = self.target.certified_name(index);
-            self.greet(socket, peer, name, &place).await
+            self.greet(socket, peer, name, &place, ear).await
         };
         // Boxed: a handshake's future is large, and rare beside the statements that would carry it.
         timeout_at(until, Box::pin(opening)).await.unwrap_or_else(|_| Err(late()))
@@ -119,6 +130,7 @@ impl Connector {
         peer: Peer,
         name: String,
         place: &str,
+        ear: Option<Ear>,
     ) -> Result<Box<Connection>, Refusal> {
         let handshake = self.handshake(name.clone());
         let (client, driving) = self
@@ -128,8 +140,11 @@ impl Connector {
             .await
             .map_err(|error| self.explain(&error, place))?;
         let driver = self.tasks.spawn("db.connection", async move {
-            // How it ended is told by the client's own errors.
-            let _ = driving.await;
+            match ear {
+                Some(ear) => ear.drive(driving).await,
+                // How it ended is told by the client's own errors.
+                None => drop(driving.await),
+            }
         });
         let connection = Box::new(Connection::new(client, driver, peer, name, self.statements, &self.open));
         let answer = connection.client().simple_query(&self.greeting).await;

@@ -29,6 +29,7 @@ mod bind;
 mod config;
 mod connect;
 mod connection;
+mod exchange;
 mod exclusive;
 mod fault;
 mod holders;
@@ -50,6 +51,7 @@ use tokio_postgres::{Error, Row};
 
 pub(crate) use self::bind::called;
 pub use self::config::Config;
+pub(crate) use self::exchange::Exchange;
 pub(crate) use self::fault::words;
 pub(crate) use self::session::Session;
 

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod faults;
+mod listen;
 mod pool;
 mod values;
 
