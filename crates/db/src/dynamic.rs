@@ -38,7 +38,17 @@ use crate::{Engine, Param, Query, Type, Value};
 /// A `select` under the name of its shape. One that takes locks goes through [`write()`].
 #[track_caller]
 pub fn select(shape: &'static str, statement: &SelectStatement, engine: Engine) -> Query<Reads> {
-    let (dynamic, params) = built(shape, Location::caller().into(), statement, engine, Class::Read);
+    select_at(shape, Location::caller().into(), statement, engine)
+}
+
+/// As [`select`], under the place of whoever asked for it.
+pub(crate) fn select_at(
+    shape: &'static str,
+    place: Place,
+    statement: &SelectStatement,
+    engine: Engine,
+) -> Query<Reads> {
+    let (dynamic, params) = built(shape, place, statement, engine, Class::Read);
     Query::dynamic(dynamic, params)
 }
 

@@ -16,18 +16,29 @@
 //! # async fn example(db: &Db, ctx: &Ctx, cursor: Option<&str>) -> Result<Page<Product>> {
 //! let mut list = Query::select();
 //! list.columns([Alias::new("id"), Alias::new("price")]).from(Alias::new("catalog_product"));
-//! Keyset::descending("price").then_ascending("id")
-//!     .page("list_products", list, db, &db.read(ctx), cursor, 20, |product: &Product| (product.price, product.id))
+//! Keyset::descending("price", |product: &Product| product.price)
+//!     .then_descending("id", |product| product.id)
+//!     .page("list_products", list, &db.read(ctx), cursor, 20)
 //!     .await
 //! # }
 //! ```
+//!
+//! Let all columns run in one direction where you can: then an index over them, in their order, serves the list both
+//! ways and finds the cursor's place at once. Where they run in different directions the index must too, and among rows
+//! that are equal in the first column the place is found by walking.
+//!
+//! To order by an expression give it a name in an inner select and list from that:
+//! `Query::select().columns(..).from_subquery(inner, Alias::new("hit"))`.
 //!
 //! # Invariants
 //! - The order is total: the last column is unique, or rows that are equal in all columns may be left out.
 //! - Columns of the order are never NULL: the engines sort NULL to different ends, and a comparison with it is neither
 //!   true nor false. A page that meets one is an error, not a page with a hole.
 //! - A cursor is opaque and harmless: whatever a client makes of it, it is read as values of the columns' types, or
-//!   refused as [`Kind::Invalid`](burgeon_core::Kind::Invalid).
+//!   refused as [`Kind::Invalid`](burgeon_core::Kind::Invalid). One of another order is refused too.
+
+use std::panic::Location;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -35,10 +46,10 @@ use burgeon_core::{Error, Result};
 use sea_query::{Alias, Condition, Expr, ExprTrait, Order, SelectStatement};
 use serde_json::Value as Json;
 
-use crate::bulk::Record;
 use crate::on::On;
 use crate::query::Reads;
-use crate::{Db, Row, Type, Value, dynamic};
+use crate::stmt::Place;
+use crate::{Engine, Param, Query, Row, Type, Value, dynamic};
 
 /// The longest cursor that is looked at.
 const LONGEST_CURSOR: usize = 4_096;
@@ -53,33 +64,63 @@ pub struct Page<T> {
 }
 
 /// The order of a list, and how large its pages may be.
-#[derive(Debug, Clone)]
 #[must_use = "an order does nothing until `page` is awaited"]
-pub struct Keyset {
-    columns: Vec<(&'static str, bool)>,
+pub struct Keyset<T> {
+    columns: Vec<Column<T>>,
     largest: usize,
 }
 
-impl Keyset {
-    /// By this column first, small to large. `table.column` where the name alone is not clear.
-    pub fn ascending(column: &'static str) -> Self {
-        Self { columns: vec![(column, false)], largest: 100 }
+struct Column<T> {
+    name: &'static str,
+    descends: bool,
+    of: Type,
+    value: Arc<dyn Fn(&T) -> Value + Send + Sync>,
+}
+
+impl<T: Row> Keyset<T> {
+    /// By this column first, small to large. `table.column` where the name alone is not clear. `value` answers what a
+    /// row has in it.
+    pub fn ascending<P: Param>(
+        column: &'static str,
+        value: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self {
+        Self { columns: Vec::new(), largest: 100 }.then(column, false, value)
     }
 
     /// By this column first, large to small.
-    pub fn descending(column: &'static str) -> Self {
-        Self { columns: vec![(column, true)], largest: 100 }
+    pub fn descending<P: Param>(
+        column: &'static str,
+        value: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self {
+        Self { columns: Vec::new(), largest: 100 }.then(column, true, value)
     }
 
     /// Among equals by this column, small to large.
-    pub fn then_ascending(mut self, column: &'static str) -> Self {
-        self.columns.push((column, false));
-        self
+    pub fn then_ascending<P: Param>(
+        self,
+        column: &'static str,
+        value: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.then(column, false, value)
     }
 
     /// Among equals by this column, large to small.
-    pub fn then_descending(mut self, column: &'static str) -> Self {
-        self.columns.push((column, true));
+    pub fn then_descending<P: Param>(
+        self,
+        column: &'static str,
+        value: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.then(column, true, value)
+    }
+
+    fn then<P: Param>(
+        mut self,
+        name: &'static str,
+        descends: bool,
+        value: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self {
+        let value = Arc::new(move |row: &T| value(row).into_value());
+        self.columns.push(Column { name, descends, of: P::TYPE, value });
         self
     }
 
@@ -89,76 +130,146 @@ impl Keyset {
         self
     }
 
-    /// The page behind `cursor`, or the first one. `key` answers a row's values of the order's columns, in their order,
-    /// as a tuple; `select` may have filters of its own, and must have no order and no limit.
+    /// The page behind `cursor`, or the first one. `select` may have filters of its own, and must have no order and no
+    /// limit.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](burgeon_core::Kind::Invalid) for a cursor that is none of ours; whatever befell the statement.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a list is all of these, and a builder would only spell them longer"
-    )]
-    pub async fn page<T: Row, K: Record>(
+    /// [`Kind::Invalid`](burgeon_core::Kind::Invalid) for a cursor that is none of this order's; whatever befell the
+    /// statement.
+    #[track_caller]
+    pub fn page(
         &self,
         shape: &'static str,
-        mut select: SelectStatement,
-        db: &Db,
+        select: SelectStatement,
         on: &impl On<Reads>,
         cursor: Option<&str>,
         size: usize,
-        key: impl Fn(&T) -> K,
-    ) -> Result<Page<T>> {
-        if K::TYPES.len() != self.columns.len() {
-            let why = format!(
-                "the order of `{shape}` has {} columns, its key {}",
-                self.columns.len(),
-                K::TYPES.len()
-            );
-            return Err(Error::internal(why));
-        }
+    ) -> impl Future<Output = Result<Page<T>>> {
+        let place = Location::caller().into();
+        let query = self.behind(place, shape, select, on.target().engine(), cursor, size);
+        async move { self.cut(shape, query?.all(on).await?, size) }
+    }
+
+    /// The statement that [`page`](Self::page) runs, for a look at its [plan](Query::plan).
+    ///
+    /// # Errors
+    /// As `page`.
+    #[track_caller]
+    pub fn query(
+        &self,
+        shape: &'static str,
+        select: SelectStatement,
+        engine: Engine,
+        cursor: Option<&str>,
+        size: usize,
+    ) -> Result<Query<Reads>> {
+        self.behind(Location::caller().into(), shape, select, engine, cursor, size)
+    }
+
+    fn behind(
+        &self,
+        place: Place,
+        shape: &'static str,
+        mut select: SelectStatement,
+        engine: Engine,
+        cursor: Option<&str>,
+        size: usize,
+    ) -> Result<Query<Reads>> {
         if let Some(cursor) = cursor {
-            select.cond_where(self.behind(decode(cursor, K::TYPES)?));
+            let types: Vec<Type> = self.columns.iter().map(|column| column.of).collect();
+            select.cond_where(self.beyond(decode(cursor, self.mark(), &types)?));
         }
-        for (column, descending) in &self.columns {
-            select.order_by_expr(named(column), if *descending { Order::Desc } else { Order::Asc });
+        for column in &self.columns {
+            select.order_by_expr(named(column.name), if column.descends { Order::Desc } else { Order::Asc });
         }
-        let size = size.clamp(1, self.largest);
         // One more than asked for says whether there is a next page.
-        select.limit(size as u64 + 1);
-        let mut items: Vec<T> = dynamic::select(shape, &select, db.engine()).all(on).await?;
+        select.limit(self.rows(size) as u64 + 1);
+        Ok(dynamic::select_at(shape, place, &select, engine))
+    }
+
+    /// The rows as a page, and where the next one begins.
+    fn cut(&self, shape: &'static str, mut items: Vec<T>, size: usize) -> Result<Page<T>> {
+        let size = self.rows(size);
         let more = items.len() > size;
         items.truncate(size);
-        let mut last = Vec::with_capacity(K::TYPES.len());
+        let mut last = Vec::with_capacity(self.columns.len());
         for item in &items {
             last.clear();
-            key(item).into_values(&mut last);
+            last.extend(self.columns.iter().map(|column| (column.value)(item)));
             if let Some(null) = last.iter().position(|value| matches!(value, Value::Null(_))) {
-                let column = self.columns[null].0;
+                let column = self.columns[null].name;
                 let why = format!(
                     "`{shape}` is ordered by `{column}`, which is NULL in a row; order by coalesce, or make it not null"
                 );
                 return Err(Error::internal(why));
             }
         }
-        let next = if more { Some(encode(&last)?) } else { None };
+        let next = if more { Some(encode(self.mark(), &last)?) } else { None };
         Ok(Page { items, next })
     }
 
-    /// `a > $1 or (a = $1 and (b > $2 or ..))`, with `<` where the order descends.
-    fn behind(&self, values: Vec<Value>) -> Condition {
-        let mut condition: Option<Condition> = None;
-        for ((column, descending), value) in self.columns.iter().zip(values).rev() {
-            let value = dynamic::param(value);
-            let beyond =
-                if *descending { named(column).lt(value.clone()) } else { named(column).gt(value.clone()) };
-            let here = Condition::any().add(beyond);
-            condition = Some(match condition {
-                None => here,
-                Some(rest) => here.add(Condition::all().add(named(column).eq(value)).add(rest)),
-            });
-        }
-        condition.unwrap_or_else(Condition::all)
+    fn rows(&self, size: usize) -> usize {
+        size.clamp(1, self.largest)
     }
+
+    /// What lies beyond the row with these values. In one direction it is a comparison of rows, `(a, b) > ($1, $2)`;
+    /// otherwise `a >= $1 and (a > $1 or (a = $1 and (b < $2 or ..)))`, whose first part says nothing new and lets an
+    /// index begin at the right place, which no engine sees in an `or`.
+    fn beyond(&self, values: Vec<Value>) -> Condition {
+        let mut columns: Vec<(Expr, bool, Expr)> = self
+            .columns
+            .iter()
+            .zip(values)
+            .map(|(column, value)| (named(column.name), column.descends, Expr::val(dynamic::param(value))))
+            .collect();
+        let (first, descends, value) = columns[0].clone();
+        if columns.len() > 1 && columns.iter().all(|(_, other, _)| *other == descends) {
+            let (columns, values): (Vec<_>, Vec<_>) =
+                columns.into_iter().map(|(column, _, value)| (column, value)).unzip();
+            return Condition::all().add(beyond(Expr::tuple(columns), descends, Expr::tuple(values)));
+        }
+        let Some((column, descends_last, last)) = columns.pop() else { return Condition::all() };
+        let mut condition = Condition::any().add(beyond(column, descends_last, last));
+        if columns.is_empty() {
+            return condition;
+        }
+        for (column, descends, value) in columns.into_iter().rev() {
+            let equal = Condition::all().add(column.clone().eq(value.clone())).add(condition);
+            condition = Condition::any().add(beyond(column, descends, value)).add(equal);
+        }
+        let begin = if descends { first.lte(value) } else { first.gte(value) };
+        Condition::all().add(begin).add(condition)
+    }
+
+    /// Tells a cursor of this order from one of another: FNV-1a over the columns and their directions.
+    fn mark(&self) -> u32 {
+        let columns = self
+            .columns
+            .iter()
+            .flat_map(|column| [column.name, [" up,", " down,"][usize::from(column.descends)]]);
+        columns
+            .flat_map(str::bytes)
+            .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+}
+
+impl<T> Clone for Keyset<T> {
+    fn clone(&self) -> Self {
+        let columns =
+            self.columns.iter().map(|column| Column { value: Arc::clone(&column.value), ..*column });
+        Self { columns: columns.collect(), largest: self.largest }
+    }
+}
+
+impl<T> std::fmt::Debug for Keyset<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns: Vec<_> = self.columns.iter().map(|column| (column.name, column.descends)).collect();
+        f.debug_struct("Keyset").field("columns", &columns).field("largest", &self.largest).finish()
+    }
+}
+
+fn beyond(column: Expr, descends: bool, value: Expr) -> Expr {
+    if descends { column.lt(value) } else { column.gt(value) }
 }
 
 fn named(column: &'static str) -> Expr {
@@ -168,8 +279,8 @@ fn named(column: &'static str) -> Expr {
     }
 }
 
-/// The values as JSON, in base64. Their types are the columns' and need not be told.
-fn encode(values: &[Value]) -> Result<String> {
+/// The order's mark and the values as JSON, in base64. Their types are the columns' and need not be told.
+fn encode(mark: u32, values: &[Value]) -> Result<String> {
     let plain = |value: &Value| -> Result<Json> {
         Ok(match value {
             Value::Bool(value) => Json::from(*value),
@@ -191,21 +302,23 @@ fn encode(values: &[Value]) -> Result<String> {
             }
         })
     };
-    let values: Result<Vec<_>> = values.iter().map(plain).collect();
+    let values: Result<Vec<_>> =
+        std::iter::once(Ok(Json::from(mark))).chain(values.iter().map(plain)).collect();
     Ok(BASE64_URL_SAFE_NO_PAD.encode(Json::from(values?).to_string()))
 }
 
-fn decode(cursor: &str, types: &[Type]) -> Result<Vec<Value>> {
+fn decode(cursor: &str, mark: u32, types: &[Type]) -> Result<Vec<Value>> {
     let refused = || Error::invalid("The cursor is not valid; begin again with the first page.");
     if cursor.len() > LONGEST_CURSOR {
         return Err(refused());
     }
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
     let values: Vec<Json> = serde_json::from_slice(&bytes).map_err(|_| refused())?;
-    if values.len() != types.len() {
+    let Some((marked, values)) = values.split_first() else { return Err(refused()) };
+    if marked.as_u64() != Some(mark.into()) || values.len() != types.len() {
         return Err(refused());
     }
-    let typed = types.iter().zip(&values).map(|(of, value)| {
+    let typed = types.iter().zip(values).map(|(of, value)| {
         Some(match of {
             Type::Bool => Value::Bool(value.as_bool()?),
             Type::Small => Value::Small(value.as_i64()?.try_into().ok()?),
@@ -236,13 +349,13 @@ mod tests {
         #[test]
         fn a_cursor_comes_back_as_it_went(number: i64, text in "[^\0]*", float in -1e300f64..1e300) {
             let values = vec![Value::Big(number), Value::Text(text), Value::Float(float)];
-            let cursor = encode(&values).unwrap();
-            prop_assert_eq!(decode(&cursor, &[Type::Big, Type::Text, Type::Float]).unwrap(), values);
+            let cursor = encode(7, &values).unwrap();
+            prop_assert_eq!(decode(&cursor, 7, &[Type::Big, Type::Text, Type::Float]).unwrap(), values);
         }
 
         #[test]
         fn anything_else_is_refused_and_breaks_nothing(cursor in "\\PC*") {
-            if let Err(error) = decode(&cursor, &[Type::Big]) {
+            if let Err(error) = decode(&cursor, 7, &[Type::Big]) {
                 prop_assert_eq!(error.kind(), Kind::Invalid);
             }
         }
@@ -250,9 +363,11 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_list_is_refused() {
-        let cursor = encode(&[Value::Text("a".to_owned())]).unwrap();
-        assert_eq!(decode(&cursor, &[Type::Big]).unwrap_err().kind(), Kind::Invalid);
-        assert!(decode(&cursor, &[Type::Text, Type::Text]).is_err());
-        assert!(decode(&"A".repeat(LONGEST_CURSOR + 1), &[Type::Text]).is_err());
+        let cursor = encode(7, &[Value::Text("a".to_owned())]).unwrap();
+        assert!(decode(&cursor, 7, &[Type::Text]).is_ok());
+        assert_eq!(decode(&cursor, 8, &[Type::Text]).unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(decode(&cursor, 7, &[Type::Big]).unwrap_err().kind(), Kind::Invalid);
+        assert!(decode(&cursor, 7, &[Type::Text, Type::Text]).is_err());
+        assert!(decode(&"A".repeat(LONGEST_CURSOR + 1), 7, &[Type::Text]).is_err());
     }
 }

@@ -46,6 +46,7 @@ mod meters;
 mod migrate;
 mod newtype;
 mod on;
+mod plan;
 mod postgres;
 mod query;
 /// The trait that rows are read through.
@@ -71,6 +72,7 @@ pub use json::Json;
 pub use listen::{Heard, Listener, Notifier};
 pub use migrate::{Migration, Migrator, State, Step};
 pub use on::{On, Read, Write};
+pub use plan::Plan;
 pub use postgres::Config as Postgres;
 pub use query::{Query, Reads, Writes};
 pub use row::{Columns, Row, RowView, Unreadable};
