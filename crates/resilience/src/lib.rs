@@ -22,12 +22,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backoff;
+pub mod breaker;
 pub mod line;
 mod outcome;
 pub mod random;
 mod refused;
 mod sync;
 mod time;
+mod window;
 
 pub use outcome::Outcome;
 pub use refused::{Refused, Why};
