@@ -24,11 +24,19 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
+pub mod bulkhead;
+pub mod deadline;
+pub mod hedge;
+pub mod latency;
 pub mod line;
 mod outcome;
 pub mod random;
+pub mod rate;
 mod refused;
+pub mod retry;
 mod sync;
+pub mod throttle;
 mod time;
 mod window;
 

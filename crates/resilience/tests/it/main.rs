@@ -1,4 +1,8 @@
 //! Tests of the crate through its public door.
 
 mod breaker;
+mod budget;
+mod bulkhead;
+mod rate;
+mod throttle;
 mod words;
