@@ -1,0 +1,95 @@
+//! What carries packets between nodes: a closed set, each with a mouth and an ear.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use burgeon_core::{Ctx, Deadline, Error, Result};
+use burgeon_db::{Db, Heard, Listener, Notifier};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::hub::{Hub, HubEar};
+
+/// How long opening a link may take.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// What carries the bus.
+pub enum Link {
+    /// This process alone.
+    InProcess(Hub),
+    /// `listen` and `notify` of the application's own database, on a connection of its own.
+    Postgres {
+        /// The database.
+        db: Db,
+        /// The channel: one per application, the same on all its nodes.
+        channel: String,
+    },
+}
+
+/// Says packets.
+pub(super) enum Mouth {
+    Hub(Hub),
+    Postgres(Notifier),
+}
+
+/// Hears packets, its own node's too.
+pub(super) enum Ear {
+    Hub(HubEar),
+    Postgres(Listener),
+}
+
+impl Link {
+    /// What its meters are called.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Link::InProcess(_) => "in-process",
+            Link::Postgres { .. } => "postgres",
+        }
+    }
+
+    pub(super) async fn open(&self) -> Result<(Mouth, Ear)> {
+        match self {
+            Link::InProcess(hub) => match hub.connect() {
+                Some(ear) => Ok((Mouth::Hub(hub.clone()), Ear::Hub(ear))),
+                None => Err(cut()),
+            },
+            Link::Postgres { db, channel } => {
+                let deadline = Deadline::after(Instant::now().into_std(), OPENING);
+                let ctx = Ctx::background().with_deadline(deadline);
+                let (listener, notifier) = db.listen(&ctx, channel).await?;
+                Ok((Mouth::Postgres(notifier), Ear::Postgres(listener)))
+            }
+        }
+    }
+}
+
+impl Mouth {
+    /// Says it. An error means that the link is to be opened anew; whether it was heard is not known then.
+    pub(super) async fn say(&self, packet: Bytes) -> Result<()> {
+        match self {
+            Mouth::Hub(hub) => hub.say(&packet).then_some(()).ok_or_else(cut),
+            Mouth::Postgres(notifier) => notifier.say(&STANDARD_NO_PAD.encode(&packet)).await,
+        }
+    }
+}
+
+impl Ear {
+    /// The next packet. What is lost, or is no packet, shows in the numbers of the next one. Cancel-safe.
+    pub(super) async fn hear(&mut self) -> Result<Bytes> {
+        match self {
+            Ear::Hub(ear) => ear.hear().await.ok_or_else(cut),
+            Ear::Postgres(listener) => loop {
+                if let Heard::Said(text) = listener.hear().await?
+                    && let Ok(packet) = STANDARD_NO_PAD.decode(text)
+                {
+                    return Ok(packet.into());
+                }
+            },
+        }
+    }
+}
+
+fn cut() -> Error {
+    Error::unavailable("the bus is cut")
+}

@@ -1,0 +1,162 @@
+//! The bus over each of its links.
+
+mod conformance;
+mod weather;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use burgeon_cluster::bus::{Config, Hub, Link, Listening};
+use burgeon_cluster::{Bus, Delivery, Gap, Stamp};
+use burgeon_db::Db;
+use burgeon_meter::Meters;
+use burgeon_runtime::Tasks;
+use burgeon_services::{Postgres, Proxy};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Longer than anything here takes on the busiest machine.
+const SOON: Duration = Duration::from_secs(20);
+
+/// One node: its bus, and what must live as long.
+struct Node {
+    bus: Bus,
+    /// The bus's own, so that a node can vanish: its database would hold on to them.
+    tasks: Tasks,
+}
+
+/// Where nodes meet, and how to cut them off.
+enum Meeting {
+    InProcess(Hub),
+    Postgres { proxy: Proxy, url: String },
+}
+
+impl Meeting {
+    async fn all() -> Vec<Meeting> {
+        vec![Meeting::InProcess(Hub::new()), Meeting::postgres().await]
+    }
+
+    async fn postgres() -> Meeting {
+        let server = Postgres::shared().await.unwrap();
+        let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();
+        let url = server.create_database().await.unwrap();
+        let url = url.replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
+        Meeting::Postgres { proxy, url }
+    }
+
+    async fn link(&self) -> Link {
+        match self {
+            Meeting::InProcess(hub) => Link::InProcess(hub.clone()),
+            Meeting::Postgres { url, .. } => {
+                let config = burgeon_db::Config::at(url.clone());
+                let meters = Meters::new();
+                let db = Db::open(&config, &Tasks::new(&meters), &meters).await.unwrap();
+                Link::Postgres { db, channel: "burgeon_test".to_owned() }
+            }
+        }
+    }
+
+    async fn node(&self) -> Node {
+        let meters = Meters::new();
+        let tasks = Tasks::new(&meters);
+        let config = Config { heartbeat: Duration::from_millis(50), ..Config::default() };
+        let bus = Bus::join(self.link().await, config, &tasks, &meters).unwrap();
+        Node { bus, tasks }
+    }
+
+    /// Nodes that all hear each other.
+    async fn nodes(&self, count: usize) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            nodes.push(self.node().await);
+        }
+        for node in &nodes {
+            within(node.bus.whole()).await;
+            within(node.bus.until(|bus| bus.heard().len() >= count - 1)).await;
+        }
+        nodes
+    }
+
+    fn cut(&self) {
+        match self {
+            Meeting::InProcess(hub) => hub.cut(),
+            Meeting::Postgres { proxy, .. } => proxy.cut(),
+        }
+    }
+
+    fn restore(&self) {
+        match self {
+            Meeting::InProcess(hub) => hub.restore(),
+            Meeting::Postgres { proxy, .. } => proxy.heal(),
+        }
+    }
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    timeout(SOON, work).await.expect("it took too long")
+}
+
+/// What one listener heard.
+#[derive(Clone, Default)]
+struct Log(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    heard: Mutex<Vec<Entry>>,
+    more: Notify,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Entry {
+    Message(Stamp, String),
+    Gap(Gap),
+}
+
+impl Log {
+    fn listen(bus: &Bus, topic: &'static str) -> (Log, Listening) {
+        let log = Log::default();
+        let inner = log.0.clone();
+        let listening = bus.listen(topic, move |delivery| {
+            let entry = match delivery {
+                Delivery::Message(message) => {
+                    let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+                    Entry::Message(message.stamp, payload)
+                }
+                Delivery::Gap(gap) => Entry::Gap(gap),
+            };
+            inner.heard.lock().unwrap().push(entry);
+            inner.more.notify_waiters();
+        });
+        (log, listening)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.0.heard.lock().unwrap().clone()
+    }
+
+    fn messages(&self) -> Vec<String> {
+        let message = |entry| match entry {
+            Entry::Message(_, payload) => Some(payload),
+            Entry::Gap(_) => None,
+        };
+        self.entries().into_iter().filter_map(message).collect()
+    }
+
+    /// Waits until what was heard is as wanted.
+    async fn until(&self, wanted: impl Fn(&[Entry]) -> bool) {
+        let waiting = async {
+            loop {
+                let more = self.0.more.notified();
+                let mut more = std::pin::pin!(more);
+                more.as_mut().enable();
+                if wanted(&self.entries()) {
+                    return;
+                }
+                more.await;
+            }
+        };
+        if timeout(SOON, waiting).await.is_err() {
+            panic!("not heard in time; heard {:?}", self.entries());
+        }
+    }
+}
