@@ -1,7 +1,8 @@
 //! What a handler does with a transaction can be awaited on any thread.
 
 use burgeon_core::{Ctx, Result};
-use burgeon_db::{Db, Tx, retry, sql};
+use burgeon_db::sea_query::{self, ExprTrait};
+use burgeon_db::{Db, Tx, dynamic, retry, sql};
 use futures_util::TryStreamExt;
 
 use crate::house::House;
@@ -42,6 +43,16 @@ async fn checkout(ctx: Ctx, db: Db, lines: Vec<(i64, i64)>, note: String) -> Res
     Ok(total)
 }
 
+/// A builder lives across the await, as one writes it without thinking.
+async fn listed(ctx: Ctx, db: Db, above: i64) -> Result<Vec<i64>> {
+    let mut list = sea_query::Query::select();
+    list.column(sea_query::Alias::new("id")).from(sea_query::Alias::new("stock"));
+    let ids = dynamic::select("ids", &list, db.engine()).all(&db.read(&ctx)).await?;
+    list.and_where(sea_query::Expr::col(sea_query::Alias::new("units")).gt(above));
+    let more: Vec<i64> = dynamic::select("ids", &list, db.engine()).all(&db.read(&ctx)).await?;
+    Ok(if more.is_empty() { ids } else { more })
+}
+
 async fn take(tx: &Tx, id: i64, units: i64, note: &str) -> Result<u64> {
     let note = note.to_owned();
     tx.after_commit("say", async move {
@@ -78,6 +89,8 @@ async fn a_handler_with_captures_loops_and_nesting_runs_on_any_thread() {
     assert_eq!(tasks.spawn("checkout", spawnable(order)).await.unwrap().unwrap(), 1);
     let ids = tasks.spawn("export", spawnable(export(ctx.clone(), db.clone()))).await.unwrap().unwrap();
     assert_eq!(ids, [1, 2]);
+    let ids = tasks.spawn("list", spawnable(listed(ctx.clone(), db.clone(), 5))).await.unwrap().unwrap();
+    assert_eq!(ids, [2]);
     let units: Vec<i64> =
         sql!("units", "select units from stock order by id").all(&db.read(ctx)).await.unwrap();
     assert_eq!(units, [4, 6]);

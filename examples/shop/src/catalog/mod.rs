@@ -6,6 +6,7 @@
 mod api;
 mod category;
 pub(crate) mod listing;
+mod matching;
 mod pages;
 mod picture;
 mod product;
@@ -13,11 +14,12 @@ mod repository;
 mod search;
 mod seed;
 mod service;
+mod words;
 
 pub use api::{Catalog, CatalogApi};
 pub use category::Category;
 pub use product::{Product, ProductId};
-pub use search::{Cursor, Found, Search, Shelf, Sort};
+pub use search::{Found, Search, Shelf, Sort};
 
 use burgeon::prelude::*;
 
@@ -27,7 +29,7 @@ use service::Products;
 pub fn module(db: Db) -> Module {
     let products = Products::new(db);
     Module::new("catalog")
-        .migrations(migrations!["catalog/0001_products.sql"])
+        .migrations(migrations!["catalog/0001_products.sql", "catalog/0002_orders_of_search.sql"])
         .provides(CatalogApi::direct(products.clone()))
         .first_start("seed", seed::fill)
         .routes(Routes::new(products).routes([

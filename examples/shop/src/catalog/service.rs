@@ -6,12 +6,8 @@ use burgeon::prelude::*;
 
 use super::api::Catalog;
 use super::product::{Product, ProductId};
-use super::repository::{self, Criteria, Hit};
-use super::search::{Cursor, Found, Search, Shelf};
-
-/// Products on one page of a search, if nobody says otherwise.
-const PAGE: i64 = 24;
-const LARGEST_PAGE: i64 = 60;
+use super::search::{Found, Search, Shelf};
+use super::{matching, repository};
 
 /// The catalogue.
 #[derive(Clone)]
@@ -41,21 +37,18 @@ impl Catalog for Products {
     }
 
     async fn search(&self, ctx: &Ctx, search: Search) -> Result<Found> {
-        let limit = search.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
-        let after = search.after.as_deref().map_or(Ok(Cursor::START), str::parse)?;
-        let criteria = Criteria::of(self.db.engine(), &search);
         let read = self.db.read(ctx);
-        // One more than fits tells whether there is another page.
-        let mut hits = repository::search(&read, &criteria, after, limit + 1).await?;
-        let total = repository::count(&read, &criteria).await?;
-        let next = if hits.len() as i64 > limit {
-            hits.truncate(limit as usize);
-            hits.last().map(|Hit { id, sort_key }| Cursor { key: *sort_key, id: id.0 }.to_string())
-        } else {
-            None
+        let page = matching::page(&read, self.db.engine(), &search).await?;
+        // The one page there is needs no counting.
+        let total = match (&search.after, &page.next) {
+            (None, None) => page.items.len() as i64,
+            _ => matching::count(&read, self.db.engine(), &search).await?,
         };
-        let ids: Vec<ProductId> = hits.iter().map(|hit| hit.id).collect();
-        Ok(Found { products: self.products(ctx, &ids).await?, total, next })
+        Ok(Found {
+            products: page.items.into_iter().map(|hit| hit.product).collect(),
+            total,
+            next: page.next,
+        })
     }
 
     async fn shelf(&self, ctx: &Ctx, shelf: Shelf, limit: i64) -> Result<Vec<Product>> {

@@ -37,7 +37,7 @@ async fn show(
     action: &str,
 ) -> Result<Html<String>> {
     let found = window.catalog.search(ctx, search.clone()).await?;
-    let words = search.q.as_deref().map(str::trim).filter(|words| !words.is_empty());
+    let words = search.words();
     let title = match (words, search.category) {
         (Some(words), _) => format!("“{words}”"),
         (None, Some(category)) => category.title().to_owned(),
@@ -74,6 +74,7 @@ fn things(total: i64) -> String {
     match total {
         0 => "Nothing found".to_owned(),
         1 => "One thing".to_owned(),
+        Found::MOST_COUNTED.. => format!("More than {} things", Found::MOST_COUNTED),
         total => format!("{total} things"),
     }
 }
@@ -104,7 +105,9 @@ fn filters(search: &Search, action: &str) -> Markup {
                     label for="sort" { "Sort by" }
                     select #sort name="sort" {
                         @for sort in Sort::ALL {
-                            option value=(sort.name()) selected[search.sort.unwrap_or_default() == sort] { (sort.title()) }
+                            @if sort != Sort::Relevance || search.words().is_some() {
+                                option value=(sort.name()) selected[search.order() == sort] { (sort.title()) }
+                            }
                         }
                     }
                 }
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn the_next_page_keeps_what_was_asked() {
         let search = Search { q: Some("blue mug".into()), stars: Some(4), ..Search::default() };
-        assert_eq!(address(&search, "/search", Some("-9_3")), "/search?q=blue%20mug&stars=4&after=-9_3");
+        assert_eq!(address(&search, "/search", Some("WzFd-_")), "/search?q=blue%20mug&stars=4&after=WzFd-_");
         let search = Search { category: Some(Category::Bath), ..Search::default() };
         assert_eq!(address(&search, "/departments/bath", None), "/departments/bath");
     }
