@@ -102,7 +102,10 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     for routes in modules.iter_mut().flat_map(|module| std::mem::take(&mut module.routes)) {
         mounts = mounts.mount("/", routes);
     }
-    let mut door = Door::new().with_keys(keys.clone()).with_body_limit(sections.http.body_limit);
+    let mut door = Door::new()
+        .with_keys(keys.clone())
+        .with_body_limit(sections.http.body_limit)
+        .with_cors(&sections.http.cors);
     if let Some(page) = error_page {
         door = door.with_page(move |problem, asked| page(problem, asked));
     }

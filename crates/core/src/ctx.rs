@@ -23,7 +23,6 @@ use crate::{Cancel, Criticality, Deadline, Position, Principal, Tenant, Trace};
 #[derive(Clone)]
 pub struct Ctx(Arc<Inner>);
 
-#[derive(Clone)]
 struct Inner {
     deadline: Option<Deadline>,
     criticality: Criticality,
@@ -31,8 +30,10 @@ struct Inner {
     principal: Option<Principal>,
     tenant: Option<Tenant>,
     cancel: Option<Cancel>,
-    // Not a tokio mutex: nothing awaits under it. Shared by all contexts of one request.
-    position: Arc<Mutex<Position>>,
+    // Not a tokio mutex: nothing awaits under it.
+    position: Mutex<Position>,
+    // The context whose position counts, if it is not this one: all contexts of one request share it.
+    first: Option<Ctx>,
 }
 
 impl Ctx {
@@ -47,7 +48,8 @@ impl Ctx {
             principal: None,
             tenant: None,
             cancel: None,
-            position: Arc::new(Mutex::new(Position::START)),
+            position: Mutex::new(Position::START),
+            first: None,
         }))
     }
 
@@ -60,7 +62,8 @@ impl Ctx {
             principal: None,
             tenant: None,
             cancel: None,
-            position: Arc::new(Mutex::new(Position::START)),
+            position: Mutex::new(Position::START),
+            first: None,
         }))
     }
 
@@ -91,13 +94,17 @@ impl Ctx {
 
     /// What this request has written or seen so far; readers must be at least here.
     pub fn position(&self) -> Position {
-        *self.0.position.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.known().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Raises the position after a commit. Never lowers it.
     pub fn advance(&self, to: Position) {
-        let mut position = self.0.position.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = self.known().lock().unwrap_or_else(PoisonError::into_inner);
         *position = position.join(to);
+    }
+
+    fn known(&self) -> &Mutex<Position> {
+        &self.0.first.as_ref().unwrap_or(self).0.position
     }
 
     /// Whether the caller has gone away.
@@ -153,16 +160,25 @@ impl Ctx {
     /// A context with a causal position of its own, starting from here: for work that outlives the request.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let position = Arc::new(Mutex::new(self.position()));
+        let position = Mutex::new(self.position());
         self.derive(|inner| {
-            inner.position = position;
+            (inner.position, inner.first) = (position, None);
             inner.deadline = None;
             inner.cancel = None;
         })
     }
 
     fn derive(&self, change: impl FnOnce(&mut Inner)) -> Self {
-        let mut inner = Inner::clone(&self.0);
+        let mut inner = Inner {
+            deadline: self.0.deadline,
+            criticality: self.0.criticality,
+            trace: self.0.trace,
+            principal: self.0.principal.clone(),
+            tenant: self.0.tenant.clone(),
+            cancel: self.0.cancel.clone(),
+            position: Mutex::new(Position::START),
+            first: Some(self.0.first.as_ref().unwrap_or(self).clone()),
+        };
         change(&mut inner);
         Self(Arc::new(inner))
     }

@@ -116,10 +116,23 @@ impl fmt::Display for Trace {
 }
 
 macro_rules! hex_text {
-    ($($name:ident)*) => {$(
+    ($($name:ident $digits:literal)*) => {$(
+        impl $name {
+            /// As ASCII hexadecimal digits, in lower case.
+            pub fn digits(self) -> [u8; $digits] {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let mut digits = [0; $digits];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+                    pair[0] = DIGITS[usize::from(byte >> 4)];
+                    pair[1] = DIGITS[usize::from(byte & 15)];
+                }
+                digits
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -131,7 +144,7 @@ macro_rules! hex_text {
     )*};
 }
 
-hex_text!(TraceId SpanId);
+hex_text!(TraceId 32 SpanId 16);
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{COOKIE, HOST, ORIGIN};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Uri};
 
 use burgeon_core::{Error, Result};
 
@@ -83,27 +83,40 @@ pub(crate) fn check_token(head: &mut Head, token: Option<&str>) -> Result<()> {
     }
 }
 
-/// Refuses what another site caused, if it could change something in a visitor's name.
-pub(crate) fn refuse_other_sites(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<()> {
-    if method.is_safe() || !headers.contains_key(COOKIE) {
+/// Refuses what another site caused, if it could change something in a visitor's name. The origins that may send cookies
+/// by `http.cors` are no other sites.
+pub(crate) fn refuse_other_sites(head: &Head) -> Result<()> {
+    if head.method().is_safe() || !head.headers().contains_key(COOKIE) {
         return Ok(());
     }
+    match other_site(head.uri(), head.headers(), head.door().friends()) {
+        None => Ok(()),
+        Some(why) => {
+            let sentence = "This request came from another site and was not carried out.";
+            Err(Error::forbidden(sentence).with_source(why))
+        }
+    }
+}
+
+/// Why another site is behind this request, if one is.
+fn other_site(uri: &Uri, headers: &HeaderMap, friends: &[String]) -> Option<String> {
     let text = |value: &http::HeaderValue| value.to_str().unwrap_or("?").to_owned();
-    let refuse = |why: String| {
-        Err(Error::forbidden("This request came from another site and was not carried out.").with_source(why))
-    };
+    let origin = headers.get(ORIGIN).map(text);
+    if origin.as_ref().is_some_and(|origin| friends.contains(origin)) {
+        return None;
+    }
     match headers.get("sec-fetch-site").map(text).as_deref() {
-        Some("same-origin" | "none") => return Ok(()),
-        Some(other) => return refuse(format!("sec-fetch-site is `{other}`")),
+        Some("same-origin" | "none") => return None,
+        Some(other) => return Some(format!("sec-fetch-site is `{other}`")),
         None => {}
     }
     // Browsers older than 2023.
-    let Some(origin) = headers.get(ORIGIN).map(text) else { return Ok(()) };
+    let origin = origin?;
     let host = headers.get(HOST).map(text).or_else(|| uri.authority().map(ToString::to_string));
     let origin_host = origin.split_once("://").map(|(_, host)| host);
     match (origin_host, &host) {
-        (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
-        _ => refuse(format!("origin is `{origin}`, host is `{}`", host.unwrap_or_default())),
+        (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => None,
+        _ => Some(format!("origin is `{origin}`, host is `{}`", host.unwrap_or_default())),
     }
 }
 
@@ -111,28 +124,28 @@ pub(crate) fn refuse_other_sites(method: &Method, uri: &Uri, headers: &HeaderMap
 mod tests {
     use super::*;
 
-    fn asked(method: Method, headers: &[(&str, &str)]) -> bool {
+    fn is_own(headers: &[(&str, &str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        refuse_other_sites(&method, &Uri::from_static("/"), &map).is_ok()
+        other_site(&Uri::from_static("/"), &map, &["https://friend.example".to_owned()]).is_none()
     }
 
     #[test]
     fn what_another_site_caused_is_refused() {
-        let cookie = ("cookie", "a=b");
         let host = ("host", "shop.example");
-        assert!(!asked(Method::POST, &[cookie, ("sec-fetch-site", "cross-site")]));
-        assert!(!asked(Method::POST, &[cookie, ("sec-fetch-site", "same-site")]));
-        assert!(!asked(Method::DELETE, &[cookie, host, ("origin", "https://evil.example")]));
-        assert!(!asked(Method::POST, &[cookie, host, ("origin", "null")]));
-        assert!(!asked(Method::POST, &[cookie, ("origin", "https://evil.example")]));
+        assert!(!is_own(&[("sec-fetch-site", "cross-site")]));
+        assert!(!is_own(&[("sec-fetch-site", "same-site")]));
+        assert!(!is_own(&[host, ("origin", "https://evil.example")]));
+        assert!(!is_own(&[host, ("origin", "null")]));
+        assert!(!is_own(&[("origin", "https://evil.example")]));
+        assert!(!is_own(&[host, ("origin", "http://friend.example")]), "another scheme is another origin");
 
-        assert!(asked(Method::POST, &[cookie, ("sec-fetch-site", "same-origin")]));
-        assert!(asked(Method::POST, &[cookie, host, ("origin", "https://shop.example")]));
-        assert!(asked(Method::POST, &[cookie, host]));
-        assert!(asked(Method::POST, &[("sec-fetch-site", "cross-site")]));
-        assert!(asked(Method::GET, &[cookie, ("sec-fetch-site", "cross-site")]));
+        assert!(is_own(&[("sec-fetch-site", "same-origin")]));
+        assert!(is_own(&[host, ("origin", "https://shop.example")]));
+        assert!(is_own(&[host]));
+        assert!(is_own(&[host, ("origin", "https://friend.example")]));
+        assert!(is_own(&[("sec-fetch-site", "cross-site"), ("origin", "https://friend.example")]));
     }
 }

@@ -15,46 +15,95 @@ use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use burgeon_core::units::Size;
-use burgeon_core::{Error, Kind};
+use burgeon_core::{Error, Kind, TraceId};
 
 use crate::accept::prefers_html;
 use crate::keys::Keys;
 use crate::page;
 use crate::problem::{PROBLEM_JSON, Problem};
-use crate::{Body, Response};
+use crate::{Body, Cors, Response};
 
-/// Names one request, in the log and to the client. Put into the request's extensions by the standard stack.
+/// Names one request, in the log and to the client. Put into the request's extensions by the standard stack where others
+/// look for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub Arc<str>);
+pub struct RequestId(Name);
 
-/// What must be remembered of a request to answer its failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    /// That of its trace, written down only where somebody reads it.
+    Trace(TraceId),
+    /// The one a trusted proxy gave.
+    Given(Arc<str>),
+}
+
+impl From<TraceId> for RequestId {
+    fn from(id: TraceId) -> Self {
+        Self(Name::Trace(id))
+    }
+}
+
+impl From<&str> for RequestId {
+    fn from(id: &str) -> Self {
+        Self(Name::Given(id.into()))
+    }
+}
+
+impl RequestId {
+    pub(crate) fn header(&self) -> HeaderValue {
+        let header = match &self.0 {
+            Name::Trace(id) => HeaderValue::from_bytes(&id.digits()),
+            Name::Given(id) => HeaderValue::from_str(id),
+        };
+        // The digits fit, and what was given came in a header.
+        header.unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Name::Trace(id) => id.fmt(f),
+            Name::Given(id) => f.write_str(id),
+        }
+    }
+}
+
+/// What must be remembered of a request to answer its failure. Making it copies nothing.
 #[derive(Debug, Clone)]
 pub struct Asked {
     method: Method,
-    // Whole, since a clone of it copies nothing.
     uri: Uri,
-    html: bool,
+    accept: Option<HeaderValue>,
     request_id: Option<RequestId>,
 }
 
 impl Asked {
     /// Of this request.
     pub fn of<B>(request: &http::Request<B>) -> Self {
-        Self::parts(request.method(), request.uri(), request.headers(), request.extensions())
+        let id = request.extensions().get().cloned();
+        Self::parts(request.method(), request.uri(), request.headers(), id)
+    }
+
+    /// As [`of`](Self::of), of a request whose fields were looked at already.
+    pub(crate) fn seen<B>(request: &http::Request<B>, accept: Option<&HeaderValue>, id: RequestId) -> Self {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { method, uri, accept: accept.cloned(), request_id: Some(id) }
+    }
+
+    /// Of a request that could not be read.
+    pub(crate) fn unread(id: RequestId) -> Self {
+        let (method, uri) = (Method::from_bytes(b"-").unwrap_or_default(), Uri::from_static("-"));
+        Self { method, uri, accept: None, request_id: Some(id) }
     }
 
     pub(crate) fn parts(
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
-        extensions: &http::Extensions,
+        request_id: Option<RequestId>,
     ) -> Self {
-        Self {
-            method: method.clone(),
-            uri: uri.clone(),
-            html: headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(prefers_html),
-            request_id: extensions.get::<RequestId>().cloned(),
-        }
+        let accept = headers.get(ACCEPT).cloned();
+        Self { method: method.clone(), uri: uri.clone(), accept, request_id }
     }
 
     /// The method.
@@ -69,12 +118,12 @@ impl Asked {
 
     /// Whether a page is wanted rather than JSON.
     pub fn wants_page(&self) -> bool {
-        self.html
+        self.accept.as_ref().and_then(|accept| accept.to_str().ok()).is_some_and(prefers_html)
     }
 
     /// The request's id, if the standard stack gave it one.
-    pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_ref().map(|id| &*id.0)
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
     }
 }
 
@@ -91,6 +140,7 @@ struct Inner {
     keys: Option<Keys>,
     body_limit: Size,
     secure_cookies: bool,
+    friends: Vec<String>,
 }
 
 impl Door {
@@ -101,6 +151,7 @@ impl Door {
             keys: None,
             body_limit: Size::mib(2),
             secure_cookies: false,
+            friends: Vec::new(),
         }))
     }
 
@@ -129,6 +180,24 @@ impl Door {
         self.change(|inner| inner.secure_cookies = secure)
     }
 
+    /// Origins whose pages may send requests with a visitor's cookies: those of `cors`, if it allows credentials. What
+    /// they cause is not refused as another site's. Forms still need their token. Default none.
+    #[must_use]
+    pub fn with_cors(self, cors: &Cors) -> Self {
+        let friends = if cors.credentials { cors.origins.as_slice() } else { &[] };
+        let friends = friends.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect();
+        self.change(|inner| inner.friends = friends)
+    }
+
+    /// The same with a count of references of its own, for one core.
+    pub(crate) fn apart(&self) -> Self {
+        self.change(|_| ())
+    }
+
+    pub(crate) fn friends(&self) -> &[String] {
+        &self.0.friends
+    }
+
     /// The signing keys.
     pub fn keys(&self) -> Option<&Keys> {
         self.0.keys.as_ref()
@@ -147,7 +216,7 @@ impl Door {
     pub fn refuse(&self, error: &Error, asked: &Asked) -> Response {
         log(error, asked);
         let mut problem = Problem::of(error);
-        problem.instance = asked.request_id().map(str::to_owned);
+        problem.instance = asked.request_id().map(ToString::to_string);
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
 
         let (content_type, body) = if asked.wants_page() {
@@ -210,7 +279,8 @@ pub(crate) fn with_header(mut response: Response, name: HeaderName, value: &Head
 
 fn log(error: &Error, asked: &Asked) {
     let (kind, detail) = (error.kind(), error.detail());
-    let (id, method, path) = (asked.request_id().unwrap_or("-"), asked.method(), asked.path());
+    let id = asked.request_id().map(tracing::field::display);
+    let (method, path) = (asked.method(), asked.path());
     match kind {
         Kind::Internal => tracing::error!(%kind, request_id = id, %method, path, detail, "request failed"),
         _ if kind.is_ours() => {

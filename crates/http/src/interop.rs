@@ -30,6 +30,8 @@ where
     S: Send,
 {
     async fn extract(head: &mut Head, state: &S) -> Result<Self> {
+        let known = head.known().clone();
+        known.tell(&mut head.parts.extensions);
         let taken = T::from_request_parts(&mut head.parts, state).await;
         match taken.map_err(IntoResponse::into_response) {
             Ok(value) => Ok(Axum(value)),
@@ -50,6 +52,7 @@ where
         *request.version_mut() = head.parts.version;
         *request.headers_mut() = head.parts.headers.clone();
         *request.extensions_mut() = head.parts.extensions.clone();
+        head.known().tell(request.extensions_mut());
         let taken = T::from_request(request, state).await;
         match taken.map_err(IntoResponse::into_response) {
             Ok(value) => Ok(Axum(value)),

@@ -57,8 +57,8 @@ pub use problem::{PROBLEM_JSON, Problem, status_error, status_of};
 pub use reply::{Created, Html, NoContent, Redirect, Reply};
 pub use route::{Route, RouteInfo, RouteList, Routes, delete, get, patch, post, put, route};
 pub use router::{Mounts, Resolved, Router};
-pub use server::{Arriving, Connection, Server};
-pub use stack::Edge;
+pub use server::{Answers, Arriving, Connection, Server};
+pub use stack::{Answering, Edge};
 
 /// The tables of this crate: the signing keys. Its module is named `http`.
 pub fn migrations() -> &'static [burgeon_db::Migration] {

@@ -22,6 +22,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,12 +33,13 @@ use http::Method;
 use burgeon_core::units::{Size, format_duration};
 use burgeon_core::{Criticality, Result};
 
-use crate::extract::Head;
+use crate::door::Door;
+use crate::extract::{Head, Known, Params};
 use crate::handler::{Arguments, Handler};
 use crate::openapi::Operation;
 use crate::policy::Policy;
 use crate::reply::Reply;
-use crate::{Body, Response};
+use crate::{Body, Request, Response, csrf};
 
 /// What is known of a route before any request comes.
 #[derive(Debug, Clone)]
@@ -99,16 +101,91 @@ pub struct Route<S> {
     info: RouteInfo,
     policies: Vec<Policy>,
     describe: Describe,
-    bind: Box<dyn FnOnce(Arc<S>) -> Endpoint + Send>,
+    bind: Box<dyn FnOnce(Arc<S>) -> Arc<dyn Endpoint> + Send>,
 }
 
 pub(crate) type Describe = fn(&mut Operation<'_>);
 
 /// A handler with its state, behind one type.
-pub(crate) type Endpoint = Box<dyn for<'a> Fn(&'a mut Head, Body) -> Answer<'a> + Send + Sync>;
+pub(crate) trait Endpoint: Send + Sync {
+    /// Runs it: arguments, handler, answer. What fails inside has become a response.
+    fn call(self: Arc<Self>, head: Head, body: Body) -> Answer;
+
+    /// The same handler and state with a count of references of its own, for one core.
+    fn apart(&self) -> Arc<dyn Endpoint>;
+}
 
 /// What it is going to answer.
-pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// One route, ready to be called.
+pub(crate) struct Ready {
+    pub(crate) info: Arc<RouteInfo>,
+    /// Of the places in its pattern.
+    pub(crate) names: Arc<[Arc<str>]>,
+    pub(crate) door: Door,
+    pub(crate) endpoint: Arc<dyn Endpoint>,
+}
+
+impl Ready {
+    /// Runs the handler.
+    pub(crate) fn call(self: &Arc<Self>, request: Request, params: Params, known: Known) -> Answer {
+        let (parts, body) = request.into_parts();
+        let head = Head::new(parts, params, known, Arc::clone(self));
+        Arc::clone(&self.endpoint).call(head, body)
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.info.fmt(f)
+    }
+}
+
+/// A plain function and what its routes share.
+struct Bind<S, A, M, H> {
+    handler: H,
+    state: Arc<S>,
+    arguments: PhantomData<fn() -> (A, M)>,
+}
+
+impl<S, A, M, H> Endpoint for Bind<S, A, M, H>
+where
+    S: Send + Sync + 'static,
+    H: Handler<A>,
+    H::Output: Reply,
+    A: Arguments<S, M> + 'static,
+    M: 'static,
+{
+    fn call(self: Arc<Self>, mut head: Head, body: Body) -> Answer {
+        Box::pin(async move {
+            let answered = match csrf::refuse_other_sites(&head) {
+                Ok(()) => match A::extract(&mut head, body, &self.state).await {
+                    Ok(arguments) => self.handler.call(arguments).await.reply(),
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            finish(answered, &head)
+        })
+    }
+
+    fn apart(&self) -> Arc<dyn Endpoint> {
+        let (handler, state) = (self.handler.clone(), Arc::clone(&self.state));
+        Arc::new(Self { handler, state, arguments: PhantomData })
+    }
+}
+
+/// Sets the cookies of what succeeded, and makes a response of what failed.
+fn finish(answered: Result<Response>, head: &Head) -> Response {
+    let finished = answered.and_then(|mut response| {
+        if let Some(jar) = &head.jar {
+            jar.apply(response.headers_mut(), head.door(), head.is_secure())?;
+        }
+        Ok(response)
+    });
+    finished.unwrap_or_else(|error| head.door().refuse(&error, &head.asked()))
+}
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident $method:ident;)*) => {$(
@@ -119,7 +196,8 @@ macro_rules! methods {
             S: Send + Sync + 'static,
             H: Handler<A>,
             H::Output: Reply,
-            A: Arguments<S, M>,
+            A: Arguments<S, M> + 'static,
+            M: 'static,
         {
             route(Method::$method, path, handler)
         }
@@ -146,7 +224,8 @@ where
     S: Send + Sync + 'static,
     H: Handler<A>,
     H::Output: Reply,
-    A: Arguments<S, M>,
+    A: Arguments<S, M> + 'static,
+    M: 'static,
 {
     Route {
         info: RouteInfo {
@@ -168,15 +247,7 @@ where
             A::describe(operation);
             H::Output::describe(operation);
         },
-        bind: Box::new(move |state: Arc<S>| {
-            Box::new(move |head, body| {
-                let (handler, state) = (handler.clone(), Arc::clone(&state));
-                Box::pin(async move {
-                    let arguments = A::extract(head, body, &state).await?;
-                    handler.call(arguments).await.reply()
-                })
-            })
-        }),
+        bind: Box::new(move |state| Arc::new(Bind { handler, state, arguments: PhantomData })),
     }
 }
 
@@ -279,7 +350,7 @@ pub(crate) struct Bound {
     pub(crate) info: RouteInfo,
     pub(crate) policies: Vec<Policy>,
     pub(crate) describe: Describe,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Arc<dyn Endpoint>,
 }
 
 impl<S: Send + Sync + 'static> Routes<S> {

@@ -21,17 +21,15 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
-use percent_encoding::percent_decode_str;
 use tower::util::ServiceExt as _;
 
 use burgeon_core::Error;
 
 use crate::body::BoxError;
-use crate::csrf;
 use crate::door::{Asked, Door, with_header};
-use crate::extract::{Head, Params};
+use crate::extract::{Known, Params};
 use crate::policy::RouteService;
-use crate::route::{Endpoint, RouteInfo};
+use crate::route::{Answer, Ready, RouteInfo};
 use crate::{Body, Request, Response};
 
 pub use build::Mounts;
@@ -51,32 +49,26 @@ struct Table {
 }
 
 /// One pattern with everything that is there.
+#[derive(Clone)]
 struct Place {
-    names: Vec<Arc<str>>,
     methods: Vec<(Method, usize)>,
     allow: HeaderValue,
     nested: Option<RouteService>,
 }
 
 /// One route, ready to be called.
+#[derive(Clone)]
 struct Target {
-    handled: Arc<Handled>,
+    ready: Arc<Ready>,
     /// The same inside its policies, if it has any.
     layered: Option<RouteService>,
-}
-
-/// One route without its policies.
-struct Handled {
-    info: Arc<RouteInfo>,
-    endpoint: Endpoint,
-    door: Door,
 }
 
 /// What [`Router::resolve`] found: to be looked at, and then called with the same request.
 #[derive(Debug)]
 #[must_use = "call it with the request"]
-pub struct Resolved {
-    router: Router,
+pub struct Resolved<'a> {
+    router: &'a Router,
     outcome: Outcome,
 }
 
@@ -101,6 +93,14 @@ enum Outcome {
     Unreadable,
 }
 
+/// A request that was called.
+pub(crate) enum Called {
+    /// The table had the answer.
+    Answered(Box<Response>),
+    /// A handler works on it.
+    Begun(Answer),
+}
+
 impl Router {
     /// The way out for errors.
     pub fn door(&self) -> &Door {
@@ -118,9 +118,30 @@ impl Router {
     }
 
     /// Finds the route of a request.
-    pub fn resolve<B>(&self, request: &http::Request<B>) -> Resolved {
+    pub fn resolve<B>(&self, request: &http::Request<B>) -> Resolved<'_> {
         let outcome = self.find(request.method(), request.uri().path());
-        Resolved { router: self.clone(), outcome }
+        Resolved { router: self, outcome }
+    }
+
+    /// The same table with counts of references of its own, for one core. The policies around routes stay one for all
+    /// cores: what they count is the process's.
+    pub(crate) fn apart(&self) -> Self {
+        let table = &*self.0;
+        let door = table.door.apart();
+        let alone = |target: &Target| {
+            let Ready { info, names, endpoint, .. } = &*target.ready;
+            let (info, names, endpoint) = (Arc::clone(info), Arc::clone(names), endpoint.apart());
+            let ready = Arc::new(Ready { info, names, endpoint, door: door.clone() });
+            Target { ready, layered: target.layered.clone() }
+        };
+        Self(Arc::new(Table {
+            paths: table.paths.clone(),
+            places: table.places.clone(),
+            targets: table.targets.iter().map(alone).collect(),
+            infos: table.infos.clone(),
+            document: table.document.clone(),
+            door,
+        }))
     }
 
     fn find(&self, method: &Method, path: &str) -> Outcome {
@@ -140,44 +161,58 @@ impl Router {
             None if *method == Method::OPTIONS => return Outcome::Options { place: index },
             None => return Outcome::MethodNotAllowed { place: index },
         };
-        let mut params = Params::with_capacity(place.names.len());
-        for (name, (_, value)) in place.names.iter().zip(found.params.iter()) {
-            let Ok(decoded) = percent_decode_str(value).decode_utf8() else { return Outcome::Unreadable };
-            params.push((Arc::clone(name), decoded.into_owned()));
-        }
+        let Some(params) = Params::of(path, found.params.iter().map(|(_, value)| value)) else {
+            return Outcome::Unreadable;
+        };
         Outcome::Route { target, params, without_body }
     }
 }
 
-impl Resolved {
+impl<'a> Resolved<'a> {
     /// The route; `None` for 404, 405, OPTIONS, and what is nested.
-    pub fn route(&self) -> Option<&Arc<RouteInfo>> {
+    pub fn route(&self) -> Option<&'a Arc<RouteInfo>> {
         match &self.outcome {
-            Outcome::Route { target, .. } => Some(&self.router.0.targets[*target].handled.info),
+            Outcome::Route { target, .. } => Some(&self.router.0.targets[*target].ready.info),
             _ => None,
         }
     }
 
     /// Runs the handler. It does not fail: what fails inside has become a response.
     pub async fn call(self, request: Request) -> Response {
-        let table = &self.router.0;
-        let refuse = |error: Error| table.door.refuse(&error, &Asked::of(&request));
-        match self.outcome {
+        let known = Known::of(request.extensions());
+        match self.begin(request, known) {
+            Called::Answered(response) => *response,
+            Called::Begun(answer) => answer.await,
+        }
+    }
+
+    /// As [`call`](Self::call), with what the stack knows of the request. Nothing has run when it returns, and nothing
+    /// of the router is held.
+    pub(crate) fn begin(self, mut request: Request, known: Known) -> Called {
+        let table = &*self.router.0;
+        let asked = |request: &Request| {
+            Asked::parts(request.method(), request.uri(), request.headers(), known.id.clone())
+        };
+        let answered = match self.outcome {
             Outcome::Route { target, params, without_body } => {
                 let target = &table.targets[target];
-                let response = match &target.layered {
-                    None => target.handled.run(request, params).await,
+                let answer = match &target.layered {
+                    None => target.ready.call(request, params, known),
                     Some(service) => {
-                        let mut request = request;
+                        let params = params.apart(request.uri().path());
+                        known.tell(request.extensions_mut());
                         request.extensions_mut().insert(Matched(params));
-                        infallible(service.clone().oneshot(request).await)
+                        through(service, request)
                     }
                 };
-                if without_body { strip(response) } else { response }
+                return Called::Begun(if without_body { stripped(answer) } else { answer });
             }
             Outcome::Nested { place } => match &table.places[place].nested {
-                Some(service) => infallible(service.clone().oneshot(request).await),
-                None => table.door.not_found(&Asked::of(&request)),
+                Some(service) => {
+                    known.tell(request.extensions_mut());
+                    return Called::Begun(through(service, request));
+                }
+                None => table.door.not_found(&asked(&request)),
             },
             Outcome::Options { place } => {
                 let mut response = Response::new(Body::empty());
@@ -185,11 +220,15 @@ impl Resolved {
                 with_header(response, ALLOW, &table.places[place].allow)
             }
             Outcome::MethodNotAllowed { place } => {
-                table.door.method_not_allowed(&Asked::of(&request), &table.places[place].allow)
+                table.door.method_not_allowed(&asked(&request), &table.places[place].allow)
             }
-            Outcome::NotFound => table.door.not_found(&Asked::of(&request)),
-            Outcome::Unreadable => refuse(Error::invalid("The address is not valid UTF-8.")),
-        }
+            Outcome::NotFound => table.door.not_found(&asked(&request)),
+            Outcome::Unreadable => {
+                let error = Error::invalid("The address is not valid UTF-8.");
+                table.door.refuse(&error, &asked(&request))
+            }
+        };
+        Called::Answered(Box::new(answered))
     }
 }
 
@@ -197,37 +236,19 @@ impl Resolved {
 #[derive(Clone)]
 struct Matched(Params);
 
-impl Handled {
-    async fn run(&self, request: Request, params: Params) -> Response {
-        let (parts, body) = request.into_parts();
-        let mut head = Head::new(parts, params, Arc::clone(&self.info), self.door.clone());
-        let answered = match csrf::refuse_other_sites(head.method(), head.uri(), head.headers()) {
-            Ok(()) => (self.endpoint)(&mut head, body).await,
-            Err(error) => Err(error),
-        };
-        let finished = answered.and_then(|mut response| {
-            if let Some(jar) = &head.jar {
-                jar.apply(response.headers_mut(), &self.door, head.is_secure())?;
-            }
-            Ok(response)
-        });
-        finished.unwrap_or_else(|error| self.door.refuse(&error, &head.asked()))
-    }
+/// The handler as a service for the policies around it.
+fn service(ready: Arc<Ready>) -> RouteService {
+    RouteService::new(tower::service_fn(move |mut request: Request| {
+        let params = request.extensions_mut().remove::<Matched>();
+        let known = Known::of(request.extensions());
+        let answer = ready.call(request, params.map(|matched| matched.0).unwrap_or_default(), known);
+        async move { Ok(answer.await) }
+    }))
+}
 
-    /// The endpoint as a service for the policies around it.
-    fn service(self: &Arc<Self>) -> RouteService {
-        let handled = Arc::clone(self);
-        RouteService::new(tower::service_fn(move |mut request: Request| {
-            let handled = Arc::clone(&handled);
-            async move {
-                let params = request
-                    .extensions_mut()
-                    .remove::<Matched>()
-                    .map_or_else(Params::new, |matched| matched.0);
-                Ok(handled.run(request, params).await)
-            }
-        }))
-    }
+fn through(service: &RouteService, request: Request) -> Answer {
+    let service = service.clone();
+    Box::pin(async move { infallible(service.oneshot(request).await) })
 }
 
 fn infallible(result: Result<Response, Infallible>) -> Response {
@@ -238,12 +259,15 @@ fn infallible(result: Result<Response, Infallible>) -> Response {
 }
 
 /// The response to HEAD: the length that the body would have had, and no body.
-fn strip(mut response: Response) -> Response {
-    let length = response.body().size_hint().exact();
-    if let (Some(length), false) = (length, response.headers().contains_key(CONTENT_LENGTH)) {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    response.map(|_| Body::empty())
+fn stripped(answer: Answer) -> Answer {
+    Box::pin(async move {
+        let mut response = answer.await;
+        let length = response.body().size_hint().exact();
+        if let (Some(length), false) = (length, response.headers().contains_key(CONTENT_LENGTH)) {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        response.map(|_| Body::empty())
+    })
 }
 
 impl<B> tower::Service<http::Request<B>> for Router
@@ -261,8 +285,14 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let request = request.map(Body::new);
-        let resolved = self.resolve(&request);
-        Box::pin(async move { Ok(resolved.call(request).await) })
+        let known = Known::of(request.extensions());
+        let called = self.resolve(&request).begin(request, known);
+        Box::pin(async move {
+            Ok(match called {
+                Called::Answered(response) => *response,
+                Called::Begun(answer) => answer.await,
+            })
+        })
     }
 }
 

@@ -18,11 +18,13 @@
 //! Out of file descriptors, accepting pauses for a moment and goes on. A connection that panics ends alone.
 
 mod accept;
+mod answers;
 mod arriving;
 mod balance;
 mod connection;
 mod detect;
 mod drain;
+mod exchange;
 mod guard;
 mod leaving;
 mod listen;
@@ -39,9 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_tls::TlsAcceptor;
-use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -49,12 +49,13 @@ use burgeon_core::{Error, Result};
 use burgeon_runtime::{Cores, Life, Tasks};
 
 use self::accept::{All, Entrance};
+pub use self::answers::Answers;
 pub use self::arriving::Arriving;
 use self::balance::Balance;
 pub use self::connection::Connection;
 use self::drain::Drain;
 use self::meters::Counted;
-use crate::{Body, BoxError, Config, Edge};
+use crate::{Config, Edge};
 
 /// Sockets that listen; [`serve`](Self::serve) answers on them.
 pub struct Server {
@@ -97,23 +98,18 @@ impl Server {
         self.address
     }
 
-    /// Answers every request with `handler`, on one thread per core, until `drain` resolves with the moment by which all
-    /// must have ended. Returns when it has. `drain` is first polled when every core accepts connections.
+    /// Answers every request with `answers` (a closure will do), on one thread per core, until `drain` resolves with the
+    /// moment by which all must have ended. Returns when it has. `drain` is first polled when every core accepts
+    /// connections.
     ///
     /// # Errors
     /// When a core cannot be started.
-    pub async fn serve<H, F, B>(
+    pub async fn serve<A: Answers>(
         self,
-        handler: H,
+        answers: A,
         tasks: &Tasks,
         drain: impl Future<Output = Instant>,
-    ) -> Result<()>
-    where
-        H: Fn(Request<Arriving>, &Connection) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Result<()> {
         let cap = listen::connection_cap(self.config.connections);
         let all = Arc::new(All {
             places: Arc::new(Semaphore::new(cap)),
@@ -126,9 +122,9 @@ impl Server {
         for (core, (listener, arrivals)) in self.listeners.into_iter().zip(arrivals).enumerate() {
             let entrance = Entrance { listener, balance: balance.clone(), arrivals };
             let (tls, config) = (self.tls.clone(), self.config.clone());
-            let (handler, all) = (handler.clone(), all.clone());
+            let (answers, all) = (answers.for_core()?, all.clone());
             accepting
-                .push(cores.run_on(core, move |core| accept::run(core, entrance, tls, config, handler, all)));
+                .push(cores.run_on(core, move |core| accept::run(core, entrance, tls, config, answers, all)));
         }
         // The cores alone hold it now: when all have stopped accepting, nobody is on the way between them.
         drop(balance);
@@ -161,16 +157,8 @@ impl Server {
             // So that the service itself ends before it is ended.
             deadline.checked_sub(END).unwrap_or(deadline).max(Instant::now())
         };
-        let answer = move |request: Request<Arriving>, connection: &Connection| {
-            edge.answer(request.map(body), connection)
-        };
-        self.serve(answer, life.tasks(), drain).await
+        self.serve(edge, life.tasks(), drain).await
     }
-}
-
-/// Without a body there is nothing to watch, and nothing to allocate.
-fn body(arriving: Arriving) -> Body {
-    if http_body::Body::is_end_stream(&arriving) { Body::empty() } else { Body::new(arriving) }
 }
 
 /// What is kept of the drain deadline for joining the cores.

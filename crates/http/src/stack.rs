@@ -1,8 +1,8 @@
 //! The standard stack: what happens to every request and every response, as one walk in one function.
 //!
 //! What this is: [`Edge`], a router inside the stack. What it is not: a chain of boxed layers. Each step is a line of
-//! `Edge::walk` with its reason; the steps' own code lies beside, one file each. A route's own layers are inside,
-//! see [`Policy`](crate::Policy).
+//! `Edge::way_in` or `way_out` with its reason; the steps' own code lies beside, one file each. Between the two the
+//! handler's work is one future in one box. A route's own layers are inside, see [`Policy`](crate::Policy).
 //!
 //! # Invariants
 //! - Every response has an `x-request-id`, and every refusal has gone through the [`Door`](crate::Door).
@@ -13,8 +13,10 @@
 //! The client leaves: work for GET and HEAD is dropped, other work is finished (a route may say otherwise). The deadline
 //! passes: the client gets 504; what must be finished is finished, no longer than `http.timeout_cap`.
 
+mod answering;
 mod compression;
 mod cors;
+mod fields;
 mod head;
 mod ids;
 mod log;
@@ -22,7 +24,6 @@ mod meters;
 mod networks;
 mod origin;
 mod security;
-mod work;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -40,20 +41,21 @@ use tokio::time::Instant;
 use burgeon_core::{Criticality, Ctx, Deadline, Error, Result, Trace};
 use burgeon_meter::Meters;
 
+pub use self::answering::Answering;
+use self::answering::Wanted;
 use self::cors::Cors;
+use self::fields::Fields;
 use self::ids::Ids;
 use self::log::Line;
 use self::meters::PerRoute;
 pub(crate) use self::networks::Networks;
 use self::origin::Origin;
 use self::security::Security;
-use self::work::{caught, run, until};
+use crate::extract::Known;
+use crate::router::Called;
 use crate::{Asked, Body, BoxError, Config, Connection, Request, RequestId, Response, RouteInfo, Router};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// How many milliseconds the caller will wait: what is left of its own deadline. It can only shorten ours.
-const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// An application's routes inside the standard stack. Cloning shares it.
 ///
@@ -62,15 +64,13 @@ const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 pub struct Edge(Arc<Inner>);
 
 struct Inner {
+    config: Config,
     router: Router,
     meters: PerRoute,
     ids: Ids,
     proxies: Networks,
     security: Security,
     cors: Option<Cors>,
-    compression: bool,
-    timeout: Duration,
-    timeout_cap: Duration,
 }
 
 impl Edge {
@@ -80,16 +80,29 @@ impl Edge {
     /// When the configuration is not valid; the sentence names the key.
     pub fn new(config: &Config, router: Router, meters: &Meters) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
+        let meters = PerRoute::new(&router, meters);
+        Self::of(config.clone(), router, meters)
+    }
+
+    /// The same with memory of its own for all that every request touches: counts of references, meters, the source of
+    /// names. So the cores that each have one do not wait for each other's cache lines.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(crate) fn apart(&self) -> Result<Self> {
+        let Inner { config, router, meters, .. } = &*self.0;
+        Self::of(config.clone(), router.apart(), meters.part())
+    }
+
+    fn of(config: Config, router: Router, meters: PerRoute) -> Result<Self> {
         Ok(Self(Arc::new(Inner {
-            meters: PerRoute::new(&router, meters),
             ids: Ids::new()?,
             proxies: Networks::parse(&config.trusted_proxies).map_err(Error::invalid)?,
-            security: Security::new(config).map_err(Error::invalid)?,
-            cors: Cors::new(config).map_err(Error::invalid)?,
-            compression: config.compression,
-            timeout: config.timeout,
-            timeout_cap: config.timeout_cap,
+            security: Security::new(&config).map_err(Error::invalid)?,
+            cors: Cors::new(&config).map_err(Error::invalid)?,
+            config,
             router,
+            meters,
         })))
     }
 
@@ -99,94 +112,100 @@ impl Edge {
     }
 
     /// Answers a request that came on this connection.
-    pub(crate) fn answer(
-        &self,
-        request: Request,
-        connection: &Connection,
-    ) -> impl Future<Output = Response> + Send + use<> {
+    pub(crate) fn answer_on(&self, request: Request, connection: &Connection) -> Answering {
         let origin = Origin { peer: Some(connection.peer()), tls: connection.is_tls() };
-        // Only work that outlives its connection needs to know it.
-        let connection = (!request.method().is_safe()).then(|| connection.clone());
-        self.clone().walk(request, origin, connection)
+        self.way_in(request, origin, Some(connection))
     }
 
-    /// The list. Down to the handler in this order, and up again in the other.
-    async fn walk(self, mut request: Request, origin: Origin, connection: Option<Connection>) -> Response {
+    /// The list, from the request's head to its handler. Nothing here waits: what is begun runs when the answering is
+    /// polled, and ends in [`way_out`](Self::way_out).
+    fn way_in(&self, request: Request, origin: Origin, connection: Option<&Connection>) -> Answering {
         let edge = &*self.0;
         // First of all the time: everything after it belongs to what the client waits for.
         let now = Instant::now();
+        // What the stack wants to know of the head, in one look.
+        let fields = Fields::of(request.headers());
         // Who asks: the proxies that we trust may say so, nobody else.
         let seen = origin::seen(origin, request.headers(), &edge.proxies);
         // The trace, so that all that follows can be found again, here and in other processes.
-        let trace = edge.trace(request.headers(), now);
+        let trace = edge.trace(&fields, now);
         // One name for this request: in the log, in the answer, in a refusal. Before anything can be refused.
-        let (id, id_header) = request_id(request.headers(), &trace, seen.trusted);
+        let id = request_id(&fields, &trace, seen.trusted);
         // The route before any work, because its policy decides about the work.
         let resolved = edge.router.resolve(&request);
         let route = resolved.route();
-        let deadline = edge.deadline(request.headers(), route, now);
-        let ctx = Ctx::of_request(
-            Deadline::at(deadline.into_std()),
-            route.map_or(Criticality::default(), |route| route.criticality),
-            trace,
-        );
+        let deadline = edge.deadline(&fields, route, now);
+        let criticality = route.map_or(Criticality::default(), |route| route.criticality);
+        let ctx = Ctx::of_request(Deadline::at(deadline.into_std()), criticality, trace);
         // Counted from here to the response's head, whatever becomes of it, also when the client leaves.
-        let meters = edge.meters.of(route).clone();
-        let line = Line::begin(meters, &request, route, &id, seen, now);
-
-        let method = request.method().clone();
-        let accepts_gzip = edge.compression && compression::is_accepted(request.headers());
-        let cross_origin = edge.cors.as_ref().and_then(|cors| cors.allowed(request.headers()));
-        let extensions = request.extensions_mut();
-        extensions.insert(ctx);
-        extensions.insert(RequestId(id));
-        extensions.insert(seen.scheme);
-        if let Some(peer) = seen.peer {
-            extensions.insert(peer);
-        }
+        let asked = Asked::seen(&request, fields.accept, id.clone());
+        let line = Line::begin(self.clone(), route, asked, seen, now);
+        let encodings = fields.encodings(request.headers());
+        let origin = fields.origin.cloned();
+        // Only work that outlives its connection needs to know it.
+        let stops = route.and_then(|route| route.stop_when_client_leaves);
+        let alone = connection.filter(|_| !stops.unwrap_or(request.method().is_safe()));
+        let alone = alone.map(|connection| (connection.clone(), now + edge.config.timeout_cap));
 
         // A head with two readings is refused before anybody reads it, and its connection with it.
-        let mut response = if let Err(error) =
-            head::check(request.version(), request.uri(), request.headers())
-        {
-            let mut response = edge.router.door().refuse(&error, &Asked::of(&request));
+        let work = if let Err(error) = head::check(request.version(), request.uri(), &fields) {
+            let mut response = edge.router.door().refuse(&error, line.asked());
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            response
+            Called::Answered(Box::new(response))
         // A browser's question before the request itself is answered here: it is not for any handler.
         } else if let Some(answer) =
-            edge.cors.as_ref().and_then(|cors| cors.preflight(&method, request.headers()))
+            edge.cors.as_ref().and_then(|cors| cors.preflight(request.method(), request.headers()))
         {
-            answer
+            Called::Answered(Box::new(answer))
         } else {
-            let asked = Asked::of(&request);
-            let stops = route.and_then(|route| route.stop_when_client_leaves).unwrap_or(method.is_safe());
-            // A panic ends below the deadline, so that work which goes on alone is caught as well.
-            let work = caught(resolved.call(request));
-            let alone = connection.filter(|_| !stops).map(|connection| (connection, now + edge.timeout_cap));
-            let answer = until(deadline, run(work, alone)).await;
-            answer.unwrap_or_else(|error| edge.router.door().refuse(&error, &asked))
+            let scheme = Some(seen.scheme);
+            resolved.begin(request, Known { ctx: Some(ctx), id: Some(id), scheme, peer: seen.peer })
         };
+        Answering::new(line, work, deadline, alone, Wanted { encodings, origin })
+    }
 
-        // Smaller, before anything else looks at the headers that describe the body.
-        if edge.compression {
-            response = compression::apply(response, accepts_gzip, &method);
-        }
-        let headers = response.headers_mut();
-        if let Some(cors) = &edge.cors {
-            cors.apply(headers, cross_origin);
-        }
-        // What a browser may do with it. A handler's own word stands.
-        edge.security.apply(headers, seen.scheme);
-        headers.insert(REQUEST_ID, id_header);
-        // Last: the log and the meters see what the client sees.
-        line.end(&response);
-        response
+    /// The answer to a request that was refused before it could be read, in the same form and as well counted.
+    pub(crate) fn refuse_unread(
+        &self,
+        error: &Error,
+        rule: &'static str,
+        connection: &Connection,
+    ) -> Response {
+        let edge = &*self.0;
+        let now = Instant::now();
+        let origin = Origin { peer: Some(connection.peer()), tls: connection.is_tls() };
+        let seen = origin::seen(origin, &HeaderMap::new(), &edge.proxies);
+        let asked = Asked::unread(RequestId::from(edge.ids.trace(now).trace_id));
+        let response = edge.router.door().refuse(error, &asked);
+        let mut line = Line::begin(self.clone(), None, asked, seen, now).refused_by(rule);
+        way_out(response, &mut line, &Wanted::default())
     }
 }
 
+/// The list, from the handler's response to what the client sees.
+fn way_out(mut response: Response, line: &mut Line, wanted: &Wanted) -> Response {
+    let edge = &*line.edge().0;
+    // Smaller, before anything else looks at the headers that describe the body.
+    if edge.config.compression {
+        response = compression::apply(response, wanted.encodings.as_ref(), line.asked().method());
+    }
+    let headers = response.headers_mut();
+    if let Some(cors) = &edge.cors {
+        cors.apply(headers, wanted.origin.as_ref());
+    }
+    // What a browser may do with it. A handler's own word stands.
+    edge.security.apply(headers, line.scheme());
+    if let Some(id) = line.asked().request_id() {
+        headers.insert(REQUEST_ID, id.header());
+    }
+    // Last: the log and the meters see what the client sees.
+    line.end(&response);
+    response
+}
+
 impl Inner {
-    fn trace(&self, headers: &HeaderMap, now: Instant) -> Trace {
-        let caller = headers.get(TRACEPARENT).and_then(|trace| trace.to_str().ok());
+    fn trace(&self, fields: &Fields<'_>, now: Instant) -> Trace {
+        let caller = fields.traceparent.and_then(|trace| trace.to_str().ok());
         match caller.and_then(|caller| Trace::from_str(caller).ok()) {
             Some(caller) => caller.child(self.ids.span()),
             None => self.ids.trace(now),
@@ -194,26 +213,21 @@ impl Inner {
     }
 
     /// The strictest of the client's, the route's (or the default), and the cap.
-    fn deadline(&self, headers: &HeaderMap, route: Option<&Arc<RouteInfo>>, now: Instant) -> Instant {
-        let own = route.and_then(|route| route.timeout).unwrap_or(self.timeout).min(self.timeout_cap);
-        let asked = headers.get(TIMEOUT).and_then(|millis| millis.to_str().ok());
-        let asked = asked.and_then(|millis| millis.parse().ok()).map_or(own, Duration::from_millis);
-        now + own.min(asked)
+    fn deadline(&self, fields: &Fields<'_>, route: Option<&Arc<RouteInfo>>, now: Instant) -> Instant {
+        let own = route.and_then(|route| route.timeout).unwrap_or(self.config.timeout);
+        let own = own.min(self.config.timeout_cap);
+        let asked = fields.timeout.and_then(|millis| millis.to_str().ok()?.parse().ok());
+        now + asked.map_or(own, |millis| own.min(Duration::from_millis(millis)))
     }
 }
 
 /// The trusted proxy's name for the request, or the trace's.
-fn request_id(headers: &HeaderMap, trace: &Trace, trusted: bool) -> (Arc<str>, HeaderValue) {
-    if trusted
-        && let Some(header) = headers.get(REQUEST_ID)
-        && let Some(id) = header.to_str().ok().filter(|id| ids::is_sane(id))
-    {
-        return (id.into(), header.clone());
+fn request_id(fields: &Fields<'_>, trace: &Trace, trusted: bool) -> RequestId {
+    let given = fields.request_id.filter(|_| trusted).and_then(|id| id.to_str().ok());
+    match given.filter(|id| ids::is_sane(id)) {
+        Some(id) => RequestId::from(id),
+        None => RequestId::from(trace.trace_id),
     }
-    let name = ids::name(trace);
-    let text = std::str::from_utf8(&name).unwrap_or_default();
-    // Hexadecimal digits always fit a header.
-    (text.into(), HeaderValue::from_bytes(&name).unwrap_or(HeaderValue::from_static("-")))
 }
 
 impl<B> tower::Service<http::Request<B>> for Edge
@@ -232,7 +246,7 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let peer = request.extensions().get::<crate::Peer>().map(|peer| peer.0);
         let origin = Origin { peer, tls: false };
-        let answer = self.clone().walk(request.map(Body::new), origin, None);
+        let answer = self.way_in(request.map(Body::new), origin, None);
         Box::pin(async move { Ok(answer.await) })
     }
 }

@@ -8,12 +8,14 @@
 //! - Labels are known when the handle is made, from closed sets. A label value taken from a request would grow
 //!   without bound, so a name is refused more than [`Meters::SERIES_LIMIT`] label sets: the surplus shares one
 //!   series whose values all read `other`.
-//! - Recording never allocates, never locks and never fails.
+//! - Recording never allocates, never locks and never fails. Where many cores record into one meter all the time, each
+//!   has a `part` of it, so that none waits for another's cache line.
 
 mod counter;
 mod gauge;
 mod histogram;
 mod meters;
+mod parts;
 
 pub use counter::Counter;
 pub use gauge::{Gauge, InFlight};

@@ -155,6 +155,8 @@ fn misuse(name: &str) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -166,6 +168,24 @@ mod tests {
         assert_eq!(meters.samples().len(), Meters::SERIES_LIMIT + 1);
         let other = meters.counter("hits_total", "", &[("path", "other")]);
         assert_eq!(other.get() as usize, Meters::SERIES_LIMIT * 2);
+    }
+
+    #[test]
+    fn what_the_parts_have_counted_is_in_the_whole() {
+        let meters = Meters::new();
+        let (hits, level) = (meters.counter("hits_total", "", &[]), meters.gauge("level", "", &[]));
+        let took = meters.histogram("took_seconds", "", &[]);
+        for core in 1..=3 {
+            hits.part().add(core);
+            level.part().add(-1);
+            took.part().record(Duration::from_micros(core));
+        }
+        hits.increment();
+        level.set(10);
+        assert_eq!((hits.get(), level.get()), (7, 7));
+        let took = took.value();
+        assert_eq!((took.count(), took.sum), (3, Duration::from_micros(6)));
+        assert!(meters.samples().iter().any(|sample| sample.value == Value::Counter(7)));
     }
 
     #[test]

@@ -26,21 +26,22 @@ pub enum Scheme {
 /// with the route's own timeout and criticality.
 impl<S: Sync> Extract<S> for Ctx {
     async fn extract(head: &mut Head, _state: &S) -> Result<Self> {
-        if let Some(ctx) = head.extensions().get::<Ctx>() {
+        // What an extractor has put there knows more than the stack: who asks, for instance.
+        if let Some(ctx) = head.extensions().get().or(head.known().ctx.as_ref()) {
             return Ok(ctx.clone());
         }
         let mut ctx = Ctx::background().with_criticality(head.route().criticality);
         if let Some(timeout) = head.route().timeout {
             ctx = ctx.with_deadline(Deadline::after(tokio::time::Instant::now().into_std(), timeout));
         }
-        head.extensions_mut().insert(ctx.clone());
+        head.known_mut().ctx = Some(ctx.clone());
         Ok(ctx)
     }
 }
 
 impl<S: Sync> Extract<S> for Peer {
     async fn extract(head: &mut Head, _state: &S) -> Result<Self> {
-        head.extensions().get::<Peer>().copied().ok_or_else(|| {
+        head.known().peer.ok_or_else(|| {
             Error::internal(
                 "no peer address: the request did not come through a Burgeon server, which records it",
             )

@@ -17,7 +17,7 @@ pub struct Path<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned + JsonSchema> Extract<S> for Path<T> {
     async fn extract(head: &mut Head, _state: &S) -> Result<Self> {
-        text::from_params(&head.params).map(Path).map_err(|refused| {
+        text::from_path(head.path_values()).map(Path).map_err(|refused| {
             let what = format!("`{}` {}", refused.field, refused.message);
             match refused.is_ours {
                 // A pattern that lacks a name the handler asks for is a defect, not the client's fault.

@@ -10,12 +10,12 @@ use tower::{Service, ServiceExt as _};
 
 use burgeon_core::{Error, Result};
 
-use super::{Handled, Place, Router, Table, Target};
+use super::{Place, Router, Table, Target, service};
 use crate::body::BoxError;
 use crate::door::Door;
 use crate::openapi::{self, Info};
 use crate::policy::{Policy, RouteService};
-use crate::route::{Bound, Endpoint, RouteInfo, RouteList};
+use crate::route::{Bound, Endpoint, Ready, RouteInfo, RouteList};
 use crate::{Body, Request};
 
 /// What is mounted where: the way to a [`Router`].
@@ -107,7 +107,7 @@ impl Mounts {
             bound.info.index = index;
             let info = Arc::new(bound.info);
             infos.push(Arc::clone(&info));
-            let place = places.entry(info.path.clone()).or_insert_with(|| Place::of(&info.path));
+            let place = places.entry(info.path.clone()).or_insert_with(Place::empty);
             if let Some((_, first)) = place.methods.iter().find(|(method, _)| *method == info.method) {
                 let (method, path) = (&info.method, &info.path);
                 faults.push(format!(
@@ -117,14 +117,13 @@ impl Mounts {
                 continue;
             }
             place.methods.push((info.method.clone(), index));
-            targets.push(ready(info, bound.endpoint, &bound.policies, &door));
+            targets.push(target(info, bound.endpoint, &bound.policies, &door));
         }
         for (prefix, service) in self.nested {
             for path in [prefix.clone(), format!("{prefix}/"), format!("{prefix}/{{*rest}}")] {
                 let path = if path.is_empty() { continue } else { path };
-                let place = Place::of(&path);
                 // A route of our own at exactly this address comes first.
-                places.entry(path).or_insert(Place { nested: Some(service.clone()), ..place });
+                places.entry(path).or_insert(Place { nested: Some(service.clone()), ..Place::empty() });
             }
         }
 
@@ -158,17 +157,19 @@ impl Mounts {
     }
 }
 
-fn ready(info: Arc<RouteInfo>, endpoint: Endpoint, policies: &[Policy], door: &Door) -> Target {
-    let handled = Arc::new(Handled { info, endpoint, door: door.clone() });
+fn target(info: Arc<RouteInfo>, endpoint: Arc<dyn Endpoint>, policies: &[Policy], door: &Door) -> Target {
+    let names = names(&info.path).into();
+    let ready = Arc::new(Ready { info, names, endpoint, door: door.clone() });
     // The first named is the outermost, so it is applied last.
-    let layered = (!policies.is_empty())
-        .then(|| policies.iter().rev().fold(handled.service(), |service, policy| policy.apply(service)));
-    Target { handled, layered }
+    let layered = (!policies.is_empty()).then(|| {
+        policies.iter().rev().fold(service(Arc::clone(&ready)), |service, policy| policy.apply(service))
+    });
+    Target { ready, layered }
 }
 
 impl Place {
-    fn of(path: &str) -> Self {
-        Self { names: names(path), methods: Vec::new(), allow: HeaderValue::from_static(""), nested: None }
+    fn empty() -> Self {
+        Self { methods: Vec::new(), allow: HeaderValue::from_static(""), nested: None }
     }
 }
 

@@ -6,24 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_tls::TlsAcceptor;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use burgeon_runtime::Core;
 
-use super::arriving::Arriving;
+use super::answers::Answers;
 use super::balance::{Arrival, Balance};
-use super::connection::{self, Connection, Protocols, Serving};
+use super::connection::{self, Protocols, Serving};
 use super::drain::Drain;
 use super::listen;
 use super::meters::Counted;
 use super::shelter::Shelter;
-use crate::{BoxError, Config};
+use crate::Config;
 
 /// How long clients whose handshake is under way may take to finish it once draining began.
 const HANDSHAKES: Duration = Duration::from_millis(100);
@@ -46,31 +43,26 @@ pub(super) struct Entrance {
 }
 
 /// Accepts until draining began and nobody waits in the queue. The connections are tasks of the core, which awaits them.
-pub(super) async fn run<H, F, B>(
+pub(super) async fn run<A: Answers>(
     core: Core,
     entrance: Entrance,
     tls: Option<TlsAcceptor>,
     config: Config,
-    handler: H,
+    answers: A,
     all: Arc<All>,
-) where
-    H: Fn(Request<Arriving>, &Connection) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) {
     let Entrance { listener, balance, mut arrivals } = entrance;
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a core cannot listen"),
     };
     let serving = Arc::new(Serving {
-        handler,
+        answers,
         drain: all.drain.clone(),
         shelter: Shelter::open(&core),
         tls,
         protocols: Protocols::new(&config),
-        counted: all.counted.clone(),
+        counted: all.counted.part(),
     });
     let take_in = |(socket, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
         let seat = balance.seat(core.index());

@@ -32,8 +32,8 @@ pub struct Arriving {
     incoming: Incoming,
     pace: Pace,
     wait: Option<Wait>,
-    progress: Arc<Progress>,
-    ended: bool,
+    // None when there is nothing left to read.
+    unread: Option<Arc<Progress>>,
 }
 
 /// The waits of this body; made at the first one.
@@ -45,9 +45,9 @@ struct Wait {
 }
 
 impl Arriving {
-    pub(super) fn new(incoming: Incoming, pace: Pace, progress: Arc<Progress>) -> Self {
-        let ended = incoming.is_end_stream();
-        Self { incoming, pace, wait: None, progress, ended }
+    pub(super) fn new(incoming: Incoming, pace: Pace, progress: &Arc<Progress>) -> Self {
+        let unread = (!incoming.is_end_stream()).then(|| progress.clone());
+        Self { incoming, pace, wait: None, unread }
     }
 
     fn late(&self, now: Instant) -> Error {
@@ -74,7 +74,9 @@ impl Body for Arriving {
             if let Some(wait) = &mut this.wait {
                 wait.runs = false;
             }
-            this.ended |= frame.is_none() || this.incoming.is_end_stream();
+            if frame.is_none() || this.incoming.is_end_stream() {
+                this.unread = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let pace = this.pace;
@@ -104,8 +106,8 @@ impl Body for Arriving {
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        if !self.ended {
-            self.progress.leave_unread();
+        if let Some(progress) = &self.unread {
+            progress.leave_unread();
         }
     }
 }

@@ -8,10 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use burgeon_tls::TlsAcceptor;
-use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body;
+use bytes::BytesMut;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -19,20 +17,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::answers::Answers;
 use super::arriving::{Arriving, Pace};
 use super::balance::Seat;
 use super::detect::{Protocol, detect};
 use super::drain::Drain;
-use super::guard::{Guard, Refusal};
+use super::exchange::{Exchanging, OnConnection};
+use super::guard::Guard;
 use super::leaving::Leaving;
 use super::meters::{Counted, End};
-use super::progress::{Exchange, Progress};
+use super::progress::Progress;
 use super::shelter::Shelter;
 use super::streams::{Intake, Streams, Turns};
 use super::timer::{Due, Limits, Timer};
 use super::wire::{Stream, Wire};
-use crate::problem::{PROBLEM_JSON, Problem};
-use crate::{BoxError, Config, status_error};
+use crate::Config;
 
 /// What a request handler may know of the connection its request came on.
 #[derive(Clone)]
@@ -61,8 +60,8 @@ impl Connection {
 }
 
 /// What all connections of one core share.
-pub(super) struct Serving<H> {
-    pub(super) handler: H,
+pub(super) struct Serving<A> {
+    pub(super) answers: A,
     pub(super) drain: Arc<Drain>,
     pub(super) shelter: Shelter,
     pub(super) tls: Option<TlsAcceptor>,
@@ -112,18 +111,13 @@ impl Protocols {
 }
 
 /// Serves one connection to its end. Never fails: a connection's failure is its client's matter, and is only traced.
-pub(super) async fn serve<H, F, B>(
+pub(super) async fn serve<A: Answers>(
     socket: TcpStream,
     peer: SocketAddr,
     place: OwnedSemaphorePermit,
     _seat: Seat,
-    serving: Arc<Serving<H>>,
-) where
-    H: Fn(Request<Arriving>, &Connection) -> F,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+    serving: Arc<Serving<A>>,
+) {
     let _open = serving.counted.open.enter();
     // Small answers must not wait for the acknowledgement of the last one. Fails only on a dead socket.
     if socket.set_nodelay(true).is_err() {
@@ -170,9 +164,9 @@ fn end(ended: hyper::Result<()>, peer: SocketAddr, progress: &Progress, rested: 
 }
 
 /// TLS, if served, and the protocol. Under TLS the client has named it; otherwise its first bytes tell.
-async fn open<H>(
+async fn open<A>(
     mut socket: TcpStream,
-    serving: &Serving<H>,
+    serving: &Serving<A>,
 ) -> std::io::Result<Option<(Stream, Protocol, BytesMut)>> {
     let Some(tls) = &serving.tls else {
         let drained = serving.drain.begun();
@@ -206,64 +200,38 @@ async fn quiet<T>(
     tokio::time::timeout(super::timer::LINGER, speech).await.ok()
 }
 
-async fn http1<H, F, B>(stream: Stream, ahead: BytesMut, connection: Connection, serving: &Serving<H>) -> End
-where
-    H: Fn(Request<Arriving>, &Connection) -> F,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn http1<A: Answers>(
+    stream: Stream,
+    ahead: BytesMut,
+    connection: Connection,
+    serving: &Serving<A>,
+) -> End {
     let peer = connection.peer;
     let progress = Arc::new(Progress::default());
     let Protocols { limits, pace, head_size, .. } = serving.protocols;
+    let this = OnConnection { serving, connection: &connection, progress: &progress };
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = progress.begin();
         let is_connect = *request.method() == Method::CONNECT;
         // What was refused before it got here is not for the handler.
-        let answer = progress.refusal().is_none().then(|| {
-            (serving.handler)(request.map(|body| Arriving::new(body, pace, progress.clone())), &connection)
+        let answering = progress.refusal().is_none().then(|| {
+            serving.answers.answer(request.map(|body| Arriving::new(body, pace, &progress)), &connection)
         });
-        let progress = &progress;
-        async move {
-            let answered = match answer {
-                Some(answer) => Some(answer.await),
-                None => None,
-            };
-            // Or was refused while the handler read its body; then what the handler made of that is not the truth.
-            let mut response = match (progress.refusal(), answered) {
-                (None, Some(response)) => {
-                    if opens_tunnel(is_connect, response.status()) {
-                        progress.become_tunnel();
-                    }
-                    response.map(|body| Leaving::new(body, exchange, None))
-                }
-                (refusal, _) => {
-                    let refusal = refusal.unwrap_or(Refusal::RequestLine);
-                    serving.counted.refused(refusal);
-                    tracing::debug!(%peer, rule = refusal.rule(), "request refused for its framing");
-                    refuse(refusal, exchange)
-                }
-            };
-            if serving.drain.has_begun() {
-                // Said rather than done: the client may have sent its next request already.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response)
-        }
+        Exchanging::new(this, answering, exchange, is_connect)
     });
     let guard = Some(Guard::new(head_size));
     let wire = TokioIo::new(Wire::new(stream, ahead, guard, progress.clone()));
     let mut connection = pin!(serving.protocols.http1.serve_connection(wire, service).with_upgrades());
     let mut timer = pin!(Timer::new(limits, progress.activity()));
     let mut drained = pin!(serving.drain.begun());
-    let (mut listening, mut rested) = (true, false);
+    let (mut waits, mut listening, mut rested) = (false, true, false);
 
     std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(end(ended, peer, &progress, rested));
             }
-            if listening && (serving.drain.has_begun() || drained.as_mut().poll(cx).is_ready()) {
+            if listening && serving.drain.is_heard(drained.as_mut(), &mut waits, cx) {
                 listening = false;
                 timer.as_mut().drain();
             }
@@ -281,32 +249,12 @@ where
     .await
 }
 
-/// Whether what follows this answer is another protocol's.
-fn opens_tunnel(is_connect: bool, status: StatusCode) -> bool {
-    status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success())
-}
-
-/// The answer to what the guard refused. Nothing behind it on the connection can be trusted to be a request.
-fn refuse<B>(refusal: Refusal, exchange: Exchange) -> Response<Leaving<B>> {
-    let problem = Problem::of(&status_error(refusal.status(), refusal.sentence()));
-    // A problem holds only text and numbers, which always serialise.
-    let json = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = Response::new(Leaving::of_text(json, exchange));
-    *response.status_mut() = refusal.status();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-async fn http2<H, F, B>(stream: Stream, ahead: BytesMut, connection: Connection, serving: &Serving<H>) -> End
-where
-    H: Fn(Request<Arriving>, &Connection) -> F,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn http2<A: Answers>(
+    stream: Stream,
+    ahead: BytesMut,
+    connection: Connection,
+    serving: &Serving<A>,
+) -> End {
     let peer = connection.peer;
     let progress = Arc::new(Progress::of_many());
     let turns = Turns::default();
@@ -315,8 +263,8 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = progress.begin();
         let turns = turns.clone();
-        let answer =
-            (serving.handler)(request.map(|body| Arriving::new(body, pace, progress.clone())), &connection);
+        let request = request.map(|body| Arriving::new(body, pace, &progress));
+        let answer = serving.answers.answer(request, &connection);
         async move {
             let response = answer.await;
             Ok::<_, Infallible>(response.map(|body| Leaving::new(body, exchange, Some(turns.begin()))))
@@ -328,7 +276,7 @@ where
     let mut timer = pin!(Timer::new(limits, progress.activity()));
     let mut stalls = tokio::time::interval(limits.write / 2);
     let mut drained = pin!(serving.drain.begun());
-    let (mut listening, mut rested) = (true, false);
+    let (mut waits, mut listening, mut rested) = (false, true, false);
 
     std::future::poll_fn(|cx| {
         loop {
@@ -336,7 +284,7 @@ where
                 return Poll::Ready(end(ended, peer, &progress, rested));
             }
             streams.poll(cx);
-            if listening && (serving.drain.has_begun() || drained.as_mut().poll(cx).is_ready()) {
+            if listening && serving.drain.is_heard(drained.as_mut(), &mut waits, cx) {
                 listening = false;
                 // GOAWAY: what is under way goes on, nothing new begins here.
                 connection.as_mut().graceful_shutdown();

@@ -52,6 +52,15 @@ impl Counted {
         }
     }
 
+    /// The same meters through cells of its own, for one core.
+    pub(super) fn part(&self) -> Self {
+        Self {
+            open: self.open.part(),
+            ended: self.ended.each_ref().map(Counter::part),
+            refused: self.refused.each_ref().map(Counter::part),
+        }
+    }
+
     pub(super) fn ended(&self, end: End) {
         self.ended[end as usize].increment();
     }

@@ -52,8 +52,8 @@ impl Cors {
     }
 
     /// The origin to answer, if the request comes from one that may ask.
-    pub(super) fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let origin = headers.get(ORIGIN)?;
+    fn allowed(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let origin = origin?;
         if self.any {
             return Some(HeaderValue::from_static("*"));
         }
@@ -70,7 +70,7 @@ impl Cors {
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        if self.allowed(headers).is_some() {
+        if self.allowed(headers.get(ORIGIN)).is_some() {
             let answer = response.headers_mut();
             answer.insert(
                 ACCESS_CONTROL_ALLOW_METHODS,
@@ -87,11 +87,11 @@ impl Cors {
     }
 
     /// Marks a response as readable by `origin`, or as one that might have been.
-    pub(super) fn apply(&self, headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    pub(super) fn apply(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
         if !self.any {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
-        let Some(origin) = origin else { return };
+        let Some(origin) = self.allowed(origin) else { return };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
         if self.credentials {

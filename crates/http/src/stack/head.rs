@@ -3,19 +3,18 @@
 //! hyper's parser leaves these to us. A head with two readings is refused, because whoever stands before or behind us
 //! may read it the other way.
 
-use http::header::{EXPECT, HOST};
-use http::{HeaderMap, StatusCode, Uri, Version};
+use http::{StatusCode, Uri, Version};
 
 use burgeon_core::{Error, Result};
 
+use super::fields::Fields;
 use crate::status_error;
 
 /// # Errors
 /// 400 for a host that is missing, repeated, malformed or contradicted by the target; 417 for an unknown expectation.
-pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<()> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
+pub(super) fn check(version: Version, uri: &Uri, fields: &Fields<'_>) -> Result<()> {
+    let host = fields.host;
+    if fields.several_hosts {
         return Err(refuse("The request names more than one host."));
     }
     if let Some(host) = host
@@ -33,7 +32,7 @@ pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<
         }
         _ => {}
     }
-    match headers.get(EXPECT) {
+    match fields.expect {
         Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
             Err(status_error(StatusCode::EXPECTATION_FAILED, "This server can only meet 100-continue."))
         }
@@ -47,35 +46,30 @@ fn refuse(sentence: &'static str) -> Error {
 
 /// Host and port without user information. Empty is allowed: RFC 9112 wants it where a target has no authority.
 fn is_authority(text: &[u8]) -> bool {
-    text.iter().all(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'.' | b'-'
-                    | b'_'
-                    | b':'
-                    | b'['
-                    | b']'
-                    | b'~'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-                    | b'%'
-            )
-    })
+    const ALLOWED: [bool; 256] = {
+        let mut table = [false; 256];
+        let symbols = b".-_:[]~!$&'()*+,;=%";
+        let mut at = 0;
+        while at < symbols.len() {
+            table[symbols[at] as usize] = true;
+            at += 1;
+        }
+        let mut byte = 0;
+        while byte < 128 {
+            if (byte as u8).is_ascii_alphanumeric() {
+                table[byte] = true;
+            }
+            byte += 1;
+        }
+        table
+    };
+    text.iter().all(|byte| ALLOWED[usize::from(*byte)])
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::header::{EXPECT, HOST};
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
     use crate::status_of;
@@ -85,7 +79,7 @@ mod tests {
         for host in hosts {
             headers.append(HOST, HeaderValue::from_str(host).unwrap());
         }
-        check(version, &target.parse().unwrap(), &headers)
+        check(version, &target.parse().unwrap(), &Fields::of(&headers))
     }
 
     #[test]
@@ -121,9 +115,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("a"));
         headers.insert(EXPECT, HeaderValue::from_static("100-Continue"));
-        assert!(check(Version::HTTP_11, &Uri::from_static("/"), &headers).is_ok());
+        assert!(check(Version::HTTP_11, &Uri::from_static("/"), &Fields::of(&headers)).is_ok());
         headers.insert(EXPECT, HeaderValue::from_static("miracles"));
-        let error = check(Version::HTTP_11, &Uri::from_static("/"), &headers).unwrap_err();
+        let error = check(Version::HTTP_11, &Uri::from_static("/"), &Fields::of(&headers)).unwrap_err();
         assert_eq!(status_of(&error), 417);
     }
 }

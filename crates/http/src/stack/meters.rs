@@ -12,8 +12,8 @@ use crate::{RouteInfo, Router};
 /// The handles of every route, and of requests that match none.
 #[derive(Debug)]
 pub(super) struct PerRoute {
-    routes: Vec<Arc<OfRoute>>,
-    none: Arc<OfRoute>,
+    routes: Vec<OfRoute>,
+    none: OfRoute,
 }
 
 /// The handles of one route.
@@ -29,16 +29,22 @@ const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "left"];
 
 impl PerRoute {
     pub(super) fn new(router: &Router, meters: &Meters) -> Self {
-        let of = |info: &Arc<RouteInfo>| Arc::new(OfRoute::new(meters, &info.path, info.method.as_str()));
+        let of = |info: &Arc<RouteInfo>| OfRoute::new(meters, &info.path, info.method.as_str());
         Self {
             routes: router.routes().iter().map(of).collect(),
             // Never the path or the method as they were sent: those would be labels from outside.
-            none: Arc::new(OfRoute::new(meters, "none", "any")),
+            none: OfRoute::new(meters, "none", "any"),
         }
     }
 
-    pub(super) fn of(&self, route: Option<&Arc<RouteInfo>>) -> &Arc<OfRoute> {
-        route.and_then(|route| self.routes.get(route.index)).unwrap_or(&self.none)
+    /// The same meters through cells of its own, for one core.
+    pub(super) fn part(&self) -> Self {
+        Self { routes: self.routes.iter().map(OfRoute::part).collect(), none: self.none.part() }
+    }
+
+    /// Of the route with this index.
+    pub(super) fn of(&self, route: Option<usize>) -> &OfRoute {
+        route.and_then(|route| self.routes.get(route)).unwrap_or(&self.none)
     }
 }
 
@@ -53,6 +59,14 @@ impl OfRoute {
             in_flight: meters.gauge("http_requests_in_flight", "Requests whose response has not begun.", &of),
             took: meters.histogram("http_request_seconds", "From a request's head to its response's.", &of),
             answered,
+        }
+    }
+
+    fn part(&self) -> Self {
+        Self {
+            in_flight: self.in_flight.part(),
+            took: self.took.part(),
+            answered: self.answered.each_ref().map(Counter::part),
         }
     }
 

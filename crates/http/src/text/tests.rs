@@ -4,6 +4,7 @@ use serde::Deserialize;
 use burgeon_core::Money;
 
 use super::*;
+use crate::extract::Params;
 
 #[derive(Debug, PartialEq, Deserialize)]
 struct Filter {
@@ -76,21 +77,28 @@ fn a_missing_field_is_named() {
 
 #[test]
 fn values_of_a_path_are_read_by_position_or_by_name() {
-    let params: Params = vec![("shop".into(), "7".into()), ("slug".into(), "tea pot".into())];
-    assert_eq!(from_params::<(i64, String)>(&params).unwrap(), (7, "tea pot".into()));
+    let path = "/7/tea%20pot";
+    let params = Params::of(path, path.split('/').skip(1)).unwrap();
+    let names = ["shop".into(), "slug".into()];
+    let values = params.named(&names, path);
+    assert_eq!(from_path::<(i64, String)>(values).unwrap(), (7, "tea pot".into()));
 
     #[derive(Deserialize)]
     struct Named {
         slug: String,
         shop: u8,
     }
-    let named: Named = from_params(&params).unwrap();
+    let named: Named = from_path(values).unwrap();
     assert_eq!((named.shop, named.slug.as_str()), (7, "tea pot"));
 
-    let wrong = from_params::<(i64, i64)>(&params).unwrap_err();
+    let wrong = from_path::<(i64, i64)>(values).unwrap_err();
     assert!(!wrong.is_ours && wrong.field == "slug", "{wrong:?}");
-    assert!(from_params::<i64>(&params).unwrap_err().is_ours);
-    assert!(from_params::<(i64, i64, i64)>(&params).unwrap_err().is_ours);
+    assert!(from_path::<i64>(values).unwrap_err().is_ours);
+    assert!(from_path::<(i64, i64, i64)>(values).unwrap_err().is_ours);
+
+    let apart = params.clone().apart(path);
+    let elsewhere = from_path::<(i64, String)>(apart.named(&names, "/"));
+    assert_eq!(elsewhere.unwrap(), (7, "tea pot".into()), "the path has changed since");
 }
 
 proptest! {

@@ -2,9 +2,9 @@
 
 use burgeon_core::Result;
 use burgeon_http::{
-    Checks, Cookie, Cookies, Csrf, Door, Flash, Form, Html, Input, Json, JsonSchema, Keys, Mounts, NoContent,
-    Redirect, Reply, Response, Router, Routes, Scheme, Session, StatusCode, Submitted, Valid, get, header,
-    post,
+    Checks, Cookie, Cookies, Cors, Csrf, Door, Flash, Form, Html, Input, Json, JsonSchema, Keys, Mounts,
+    NoContent, Redirect, Reply, Response, Router, Routes, Scheme, Session, StatusCode, Submitted, Valid, get,
+    header, post,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,29 @@ async fn what_another_site_caused_is_refused_before_the_handler() {
     assert_eq!(answer.status, 403, "{}", answer.text());
     let answer = client.post_form("/sign-out", "").await;
     assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn an_origin_that_may_send_cookies_is_no_other_site() {
+    let friends = |credentials| Cors {
+        origins: vec!["https://app.example".to_owned()],
+        credentials,
+        ..Cors::default()
+    };
+    for (credentials, origin, status) in [
+        (true, "https://app.example", 204),
+        (true, "https://evil.example", 403),
+        // Its pages may read answers, but not act in a visitor's name.
+        (false, "https://app.example", 403),
+    ] {
+        let door = Door::new().with_keys(Keys::fixed(b"test")).with_cors(&friends(credentials));
+        let routes = Routes::new(()).routes([get("/", page), post("/sign-out", sign_out)]);
+        let router = Mounts::new().mount("/", routes).router(door).unwrap();
+        let mut client = Client::new(&router).with("sec-fetch-site", "cross-site").with("origin", origin);
+        look(&mut client).await;
+        let answer = client.post_form("/sign-out", "").await;
+        assert_eq!(answer.status, status, "{credentials} {origin}: {}", answer.text());
+    }
 }
 
 #[tokio::test]

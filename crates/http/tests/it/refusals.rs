@@ -46,7 +46,7 @@ async fn a_defect_is_logged_once_with_the_requests_id_and_a_clients_mistake_is_n
     async {
         client.get("/missing").await;
         let mut request = http::Request::builder().uri("/broken").body(Body::empty()).unwrap();
-        request.extensions_mut().insert(RequestId("r-17".into()));
+        request.extensions_mut().insert(RequestId::from("r-17"));
         let answer = client.send(request).await;
         assert_eq!(answer.json()["instance"], "r-17");
         assert!(!answer.text().contains("hunter2"));

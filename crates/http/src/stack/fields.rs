@@ -1,0 +1,82 @@
+//! The fields of a head that the stack wants to know, found in one walk over it.
+
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue};
+
+/// The first value of each. A look-up of every one of them would cost more than the walk: most heads are short, and most of
+/// these fields are not there.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    pub(super) host: Option<&'a HeaderValue>,
+    pub(super) several_hosts: bool,
+    pub(super) expect: Option<&'a HeaderValue>,
+    pub(super) accept: Option<&'a HeaderValue>,
+    pub(super) origin: Option<&'a HeaderValue>,
+    pub(super) traceparent: Option<&'a HeaderValue>,
+    pub(super) request_id: Option<&'a HeaderValue>,
+    /// How many milliseconds the caller will wait: what is left of its own deadline. It can only shorten ours.
+    pub(super) timeout: Option<&'a HeaderValue>,
+    accept_encoding: Option<&'a HeaderValue>,
+    several_encodings: bool,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "host" => {
+                    fields.several_hosts = fields.host.is_some();
+                    &mut fields.host
+                }
+                "accept-encoding" => {
+                    fields.several_encodings = fields.accept_encoding.is_some();
+                    &mut fields.accept_encoding
+                }
+                "expect" => &mut fields.expect,
+                "accept" => &mut fields.accept,
+                "origin" => &mut fields.origin,
+                "traceparent" => &mut fields.traceparent,
+                "x-request-id" => &mut fields.request_id,
+                "x-request-timeout-ms" => &mut fields.timeout,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        fields
+    }
+
+    /// What `Accept-Encoding` says, in one value though there may be several fields (RFC 9110, 5.3).
+    pub(super) fn encodings(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if !self.several_encodings {
+            return self.accept_encoding.cloned();
+        }
+        let all: Vec<_> = headers.get_all(ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+        HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_counts_but_of_encodings_all() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "a"),
+            ("accept", "text/html"),
+            ("accept", "*/*"),
+            ("accept-encoding", "br"),
+            ("accept-encoding", "gzip;q=0.5"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let fields = Fields::of(&headers);
+        assert_eq!(fields.accept.unwrap(), "text/html");
+        assert_eq!(fields.encodings(&headers).unwrap(), "br, gzip;q=0.5");
+        assert!(!fields.several_hosts && fields.expect.is_none());
+        headers.append("host", HeaderValue::from_static("b"));
+        assert!(Fields::of(&headers).several_hosts);
+    }
+}
