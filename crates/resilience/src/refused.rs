@@ -7,7 +7,7 @@ use burgeon_core::{Error, Kind};
 
 /// The decision of a machine against starting something. Nothing was done, nothing is held.
 ///
-/// `?` turns it into [`burgeon_core::Error`], so that a handler need not know who refused.
+/// [`into_error`](Self::into_error) turns it into the house's error, so that a handler need not know who refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Refused {
     /// Who refused.
@@ -51,6 +51,16 @@ impl Refused {
     /// A refusal after which another try makes sense in `after`.
     pub const fn until(why: Why, after: Duration) -> Self {
         Self { why, after: Some(after) }
+    }
+
+    /// The error for whoever asked. Not a `From`: a second one for `Error` would cost every `Ok(())` in an async block
+    /// its inferred type, in every crate above this one.
+    pub fn into_error(self) -> Error {
+        let error = Error::from_source(self.why.kind(), self);
+        match self.after {
+            Some(after) => error.with_retry_after(after),
+            None => error,
+        }
     }
 }
 
@@ -114,16 +124,6 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
-        let error = Error::from_source(refused.why.kind(), refused);
-        match refused.after {
-            Some(after) => error.with_retry_after(after),
-            None => error,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_refusal_becomes_an_error_that_still_knows_who_refused() {
         let refused = Refused::until(Why::Breaker, Duration::from_secs(5));
-        let error = Error::from(refused);
+        let error = refused.into_error();
         assert_eq!(error.kind(), Kind::Unavailable);
         assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
         assert_eq!(error.find::<Refused>(), Some(&refused));

@@ -3,6 +3,7 @@
 mod breaker;
 mod budget;
 mod bulkhead;
+mod outbound;
 mod rate;
 mod throttle;
 mod words;
