@@ -1,7 +1,7 @@
 //! What makes many nodes one application.
 //!
-//! What this is: a [`Bus`] that tells every node something at once, a lease that one node holds at a time and whose term
-//! fences what it writes, members that say who is alive, and shared limits. What it is not: a queue, a consensus protocol, or a place for data. The database that is
+//! What this is: a [`Bus`] that tells every node something at once, a [lease] that one node holds at a time and whose
+//! term fences what it writes, [members] that say who is alive, and shared [limits]. What it is not: a queue, a consensus protocol, or a place for data. The database that is
 //! there already is what the nodes agree on; a broker makes some of it faster and none of it right.
 //!
 //! # Invariants
@@ -14,7 +14,15 @@
 //! database nothing here works, and neither does the application.
 
 pub mod bus;
+pub mod lease;
+pub mod limits;
+pub mod members;
 mod node;
 
 pub use bus::{Bus, Delivery, Gap, Message, Stamp, State};
 pub use node::NodeId;
+
+/// The tables of leases, members and limits, for the migrator.
+pub fn migrations() -> &'static [burgeon_db::Migration] {
+    burgeon_db::migrations!["0001_cluster.sql"]
+}

@@ -2,3 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
 mod bus;
+mod lease;
+mod limits;
+mod members;
+mod yard;

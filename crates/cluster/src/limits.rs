@@ -1,0 +1,296 @@
+//! Rate limits that all nodes share.
+//!
+//! What this is: the generic cell rate algorithm (ITU-T I.371, 1996), one row per key in use, one statement per
+//! decision, on the database's clock. What it is not: protection of this process (that is the adaptive limit and the
+//! queue in front of it), or free: a decision is a write. A limit that need not hold across nodes is
+//! [`burgeon_resilience::rate`].
+//!
+//! # Invariants
+//! - In any time `t` a key gets at most `burst + t * limit / per`, on all nodes together.
+//! - A refusal changes nothing.
+//! - A key whose allowance is whole again has no row for long.
+//!
+//! # When it breaks
+//! A decision that the database does not make within [`Config::patience`] is made here: this node allows its share of
+//! the limit, and says so in [`Allowed::is_local`] and in a metric. Who would rather refuse looks at that.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use burgeon_core::{Ctx, Deadline, Error, Result, units};
+use burgeon_db::{Db, sql};
+use burgeon_meter::{Counter, Meters};
+use burgeon_resilience::Clock;
+use burgeon_resilience::rate::{self, Limiter};
+use burgeon_runtime::{Restart, Tasks};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::members::Members;
+
+/// How often rows that are whole again are removed, and how many at once.
+const SWEEP: Duration = Duration::from_secs(30);
+const SWEPT: i64 = 10_000;
+
+/// A limit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How many per `per`. Default 100.
+    pub limit: u32,
+    /// Default 1 min.
+    #[serde(with = "units::duration")]
+    pub per: Duration,
+    /// How many at once. Default 0: as many as `limit`.
+    pub burst: u32,
+    /// How long the database may take before this node decides alone. Default 50 ms: a limit must not cost more than what
+    /// it protects.
+    #[serde(with = "units::duration")]
+    pub patience: Duration,
+}
+
+/// Keeps one limit, by key. Cloning shares it.
+#[derive(Clone)]
+pub struct Limits {
+    db: Db,
+    name: Cow<'static, str>,
+    members: Option<Members>,
+    /// What a request moves the key's clock by, and how far it may be ahead, in microseconds.
+    each: i64,
+    burst: i64,
+    patience: Duration,
+    local: Limiter,
+    clock: Clock,
+    meters: LimitMeters,
+}
+
+#[derive(Clone)]
+struct LimitMeters {
+    allowed: Counter,
+    refused: Counter,
+    alone: Counter,
+}
+
+/// What a decision says when it is yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// How many more would be allowed at once.
+    pub remaining: u32,
+    /// After how long the allowance is whole again.
+    pub reset: Duration,
+    /// Whether this node decided alone, because the database did not in time.
+    pub is_local: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { limit: 100, per: Duration::from_secs(60), burst: 0, patience: Duration::from_millis(50) }
+    }
+}
+
+impl Config {
+    /// Whether the settings make sense.
+    ///
+    /// # Errors
+    /// A sentence that names the key and the remedy.
+    pub fn validate(&self) -> std::result::Result<(), String> {
+        self.alone().validate()?;
+        if self.per.as_micros() < u128::from(self.limit) {
+            return Err(
+                "rate.limit is more than one per microsecond; a shared limit is not that fine".to_owned()
+            );
+        }
+        if self.patience.is_zero() {
+            return Err("rate.patience is 0, so every node would decide alone; write 50ms".to_owned());
+        }
+        Ok(())
+    }
+
+    fn alone(&self) -> rate::Config {
+        rate::Config { limit: self.limit, per: self.per, burst: self.burst, ..rate::Config::default() }
+    }
+}
+
+impl Limits {
+    /// Keeps a limit called `name`, which is part of its keys. With members, a node that must decide alone allows its share.
+    /// The [migrations](crate::migrations) must have run.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](burgeon_core::Kind::Invalid) when the configuration makes no sense.
+    pub fn new(
+        db: &Db,
+        name: impl Into<Cow<'static, str>>,
+        config: &Config,
+        members: Option<Members>,
+        meters: &Meters,
+    ) -> Result<Self> {
+        config.validate().map_err(Error::invalid)?;
+        let name = name.into();
+        // Rounded up, because a limit is a promise of at most.
+        let each = config.per.as_micros().div_ceil(u128::from(config.limit)) as i64;
+        let burst = if config.burst == 0 { config.limit } else { config.burst };
+        let counter = |decision| {
+            meters.counter(
+                "limit_decisions_total",
+                "Decisions of a shared rate limit.",
+                &[("limit", &*name), ("decision", decision)],
+            )
+        };
+        Ok(Self {
+            meters: LimitMeters {
+                allowed: counter("allowed"),
+                refused: counter("refused"),
+                alone: counter("decided_alone"),
+            },
+            db: db.clone(),
+            members,
+            each,
+            burst: each.saturating_mul(i64::from(burst)),
+            patience: config.patience,
+            local: Limiter::new(config.alone()),
+            clock: Clock::starting_at(Instant::now().into_std()),
+            name,
+        })
+    }
+
+    /// Whether `key` may do something that costs `cost` of its allowance.
+    ///
+    /// # Errors
+    /// [`Kind::TooMany`](burgeon_core::Kind::TooMany), with how long to wait, when it may not. Never because the
+    /// database is away.
+    pub async fn take(&self, ctx: &Ctx, key: &str, cost: u32) -> Result<Allowed> {
+        let price = self.each.saturating_mul(i64::from(cost));
+        let decided = match price > self.burst {
+            true => Ok(Err(None)),
+            false => {
+                let deadline = Deadline::after(Instant::now().into_std(), self.patience);
+                let ctx = ctx.with_deadline(deadline);
+                timeout(self.patience, self.ask(&ctx, key, price))
+                    .await
+                    .unwrap_or_else(|_| Err(Error::unavailable("the database did not decide in time")))
+            }
+        };
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(error) => {
+                tracing::debug!(limit = &*self.name, error = error.detail(), "decided alone");
+                self.meters.alone.increment();
+                self.decide_alone(key, cost)
+            }
+        };
+        match decision {
+            Ok(allowed) => {
+                self.meters.allowed.increment();
+                Ok(allowed)
+            }
+            Err(after) => {
+                self.meters.refused.increment();
+                let error = Error::too_many("too many requests: wait, or ask for a higher limit");
+                Err(match after {
+                    Some(after) => error.with_retry_after(after),
+                    // It costs more than the whole allowance: no wait helps.
+                    None => error,
+                })
+            }
+        }
+    }
+
+    /// Yes, or no and for how long.
+    async fn ask(
+        &self,
+        ctx: &Ctx,
+        key: &str,
+        price: i64,
+    ) -> Result<std::result::Result<Allowed, Option<Duration>>> {
+        let key = format!("{}:{key}", self.name);
+        let write = self.db.write(ctx);
+        let ahead: Option<i64> = sql!(
+            "take_from_limit",
+            sqlite: "insert into burgeon_limit (key, tat)
+                     values ($1, cast(unixepoch('subsec') * 1000000 as integer) + $2)
+                     on conflict (key) do update
+                     set tat = max(burgeon_limit.tat, excluded.tat - $2) + $2
+                     where max(burgeon_limit.tat - (excluded.tat - $2), 0) + $2 <= $3
+                     returning tat - cast(unixepoch('subsec') * 1000000 as integer)",
+            postgres: "insert into burgeon_limit (key, tat)
+                       values ($1, (extract(epoch from clock_timestamp()) * 1000000)::bigint + $2)
+                       on conflict (key) do update
+                       set tat = greatest(burgeon_limit.tat, excluded.tat - $2) + $2
+                       where greatest(burgeon_limit.tat - (excluded.tat - $2), 0) + $2 <= $3
+                       returning tat - (extract(epoch from clock_timestamp()) * 1000000)::bigint",
+            key.clone(),
+            price,
+            self.burst
+        )
+        .optional(&write)
+        .await?;
+        if let Some(ahead) = ahead {
+            let ahead = ahead.clamp(0, self.burst);
+            return Ok(Ok(Allowed {
+                remaining: u32::try_from((self.burst - ahead) / self.each).unwrap_or(u32::MAX),
+                reset: Duration::from_micros(ahead.unsigned_abs()),
+                is_local: false,
+            }));
+        }
+        let ahead: Option<i64> = sql!(
+            "state_of_limit",
+            sqlite: "select tat - cast(unixepoch('subsec') * 1000000 as integer) from burgeon_limit where key = $1",
+            postgres: "select tat - (extract(epoch from clock_timestamp()) * 1000000)::bigint from burgeon_limit where key = $1",
+            key
+        )
+        .optional(&write)
+        .await?;
+        let wait = ahead.unwrap_or(0).saturating_add(price).saturating_sub(self.burst).max(0);
+        Ok(Err(Some(Duration::from_micros(wait.unsigned_abs()))))
+    }
+
+    /// This node's share: with three members every request costs it three.
+    fn decide_alone(&self, key: &str, cost: u32) -> std::result::Result<Allowed, Option<Duration>> {
+        let nodes = self.members.as_ref().map_or(1, |members| members.alive().len().max(1));
+        let cost = cost.saturating_mul(u32::try_from(nodes).unwrap_or(u32::MAX));
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let now = self.clock.at(Instant::now().into_std());
+        let allowed = self.local.admit(now, hasher.finish(), cost).map_err(|refused| refused.after)?;
+        Ok(Allowed { remaining: allowed.remaining, reset: allowed.reset, is_local: true })
+    }
+}
+
+/// Removes what is whole again, of all limits, until `tasks` stop. One of these per node is enough, and harmless.
+pub fn sweep(db: &Db, tasks: &Tasks) {
+    let (db, stopping) = (db.clone(), tasks.stopping());
+    drop(tasks.supervise("cluster.limits", Restart::default(), move || {
+        let (db, stopping) = (db.clone(), stopping.clone());
+        async move {
+            let mut turns = interval(SWEEP);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = turns.tick() => drop(sweep_once(&db).await?),
+                    () = stopping.cancelled() => return Ok(()),
+                }
+            }
+        }
+    }));
+}
+
+/// One turn of [`sweep`]; answers how many rows it removed, at most 10,000.
+///
+/// # Errors
+/// Whatever befell the database.
+pub async fn sweep_once(db: &Db) -> Result<u64> {
+    let ctx =
+        Ctx::background().with_deadline(Deadline::after(Instant::now().into_std(), Duration::from_secs(10)));
+    sql!(
+        "sweep_limits",
+        sqlite: "delete from burgeon_limit where key in
+                 (select key from burgeon_limit where tat < cast(unixepoch('subsec') * 1000000 as integer) limit $1)",
+        postgres: "delete from burgeon_limit where key in
+                   (select key from burgeon_limit
+                    where tat < (extract(epoch from clock_timestamp()) * 1000000)::bigint limit $1 for update skip locked)",
+        SWEPT
+    )
+    .execute(&db.write(&ctx))
+    .await
+}
