@@ -26,12 +26,16 @@ pub(crate) async fn open(
     let began = Instant::now();
     let mut pause = FIRST;
     loop {
-        let error = match Db::open(config, tasks, meters).await {
+        // One try takes as long as connecting may, which shall not be longer than is left.
+        let mut config = config.clone();
+        let left = patience.saturating_sub(began.elapsed()).max(FIRST);
+        config.postgres.connect_timeout = config.postgres.connect_timeout.min(left);
+        let error = match Db::open(&config, tasks, meters).await {
             Ok(db) => return Ok(db),
             Err(error) => error,
         };
         if error.kind() != Kind::Unavailable {
-            return Err(StartError::because("the database cannot be opened", error).and(remedy(config)));
+            return Err(StartError::because("the database cannot be opened", error).and(remedy(&config)));
         }
         if began.elapsed() + pause > patience {
             let waited = format_duration(Duration::from_secs(began.elapsed().as_secs()));
@@ -39,7 +43,7 @@ pub(crate) async fn open(
                 format!("the database cannot be reached (tried for {waited})"),
                 error,
             )
-            .and(remedy(config))
+            .and(remedy(&config))
             .and("`app.database_wait` says how long the start waits for it"));
         }
         tracing::warn!(error = error.detail(), "the database cannot be reached yet; trying again");

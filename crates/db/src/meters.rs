@@ -1,11 +1,14 @@
 //! What each statement costs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burgeon_meter::{Counter, Histogram, Meters};
 
 use crate::stmt::Text;
 use crate::{Fault, STATEMENTS, clock};
+
+/// What is below this was no wait, but the time it takes to find out that there is none.
+const SHORTEST_WAIT: Duration = Duration::from_micros(20);
 
 /// The meters of every statement, resolved once: a static statement finds its own by its dense id.
 pub(crate) struct StatementMeters {
@@ -19,6 +22,9 @@ struct Cells {
     rows: Counter,
     errors: Counter,
     time: Histogram,
+    queued: Histogram,
+    wire: Histogram,
+    server: Histogram,
 }
 
 /// One statement under way.
@@ -36,14 +42,43 @@ impl StatementMeters {
                 rows: meters.counter("db_statement_rows_total", "Rows read or touched.", &labels),
                 errors: meters.counter("db_statement_errors_total", "Statements that failed.", &labels),
                 time: meters.histogram("db_statement_seconds", "From the call to the answer.", &labels),
+                queued: meters.histogram(
+                    "db_statement_queue_seconds",
+                    "Of those that had to wait: how long, for a place or a connection, before they were sent.",
+                    &labels,
+                ),
+                wire: meters.histogram(
+                    "db_statement_wire_seconds",
+                    "From sending to the answer: the network, the server, and the statements before it on its connection.",
+                    &labels,
+                ),
+                server: meters.histogram(
+                    "db_statement_server_seconds",
+                    "At the head of its connection, from sending or from the answer before it to its own: the server, and \
+                     the network where nothing was before it.",
+                    &labels,
+                ),
             }
         };
         Self { known: STATEMENTS.iter().map(|stmt| cells(stmt.name())).collect(), dynamic: cells("dynamic") }
     }
 
+    fn of(&self, text: &Text) -> &Cells {
+        text.id().and_then(|id| self.known.get(id)).unwrap_or(&self.dynamic)
+    }
+
+    /// Where an answered statement spent its time.
+    pub(crate) fn spent(&self, text: &Text, queued: Duration, wire: Duration, server: Duration) {
+        let cells = self.of(text);
+        if queued >= SHORTEST_WAIT {
+            cells.queued.record(queued);
+        }
+        cells.wire.record(wire);
+        cells.server.record(server);
+    }
+
     pub(crate) fn start(&self, text: &Text) -> Timed<'_> {
-        let cells = text.id().and_then(|id| self.known.get(id)).unwrap_or(&self.dynamic);
-        Timed { cells, started: clock::now() }
+        Timed { cells: self.of(text), started: clock::now() }
     }
 }
 

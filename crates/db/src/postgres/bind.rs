@@ -5,6 +5,7 @@
 //! change the value is refused, in words that say what to write.
 
 use std::error::Error;
+use std::fmt::Write as _;
 
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
@@ -23,6 +24,7 @@ impl ToSql for Bound<'_> {
     fn to_sql(&self, into: &PgType, out: &mut BytesMut) -> Result<IsNull, Refused> {
         match self.0 {
             Value::Null(_) => Ok(IsNull::Yes),
+            value if *into == PgType::UNKNOWN => literal(value, out),
             value if is_foreign(value, into) => {
                 out.put_slice(as_text(value).as_bytes());
                 Ok(IsNull::No)
@@ -41,7 +43,8 @@ impl ToSql for Bound<'_> {
     }
 
     fn encode_format(&self, into: &PgType) -> Format {
-        if is_foreign(self.0, into) { Format::Text } else { Format::Binary }
+        // What the server is told no type of, it reads as it reads a literal.
+        if *into == PgType::UNKNOWN || is_foreign(self.0, into) { Format::Text } else { Format::Binary }
     }
 }
 
@@ -248,6 +251,62 @@ fn list(items: &[Value], value: &Value, into: &PgType, out: &mut BytesMut) -> Re
     Ok(IsNull::No)
 }
 
+/// As it would stand between quotes.
+fn literal(value: &Value, out: &mut BytesMut) -> Result<IsNull, Refused> {
+    match value {
+        Value::Null(_) => return Ok(IsNull::Yes),
+        Value::Bool(value) => out.put_slice(if *value { b"true" } else { b"false" }),
+        Value::Small(number) => write!(out, "{number}")?,
+        Value::Int(number) => write!(out, "{number}")?,
+        Value::Big(number) => write!(out, "{number}")?,
+        Value::Float(number) if number.is_nan() => out.put_slice(b"NaN"),
+        Value::Float(number) if number.is_infinite() => {
+            out.put_slice(if *number > 0.0 { b"Infinity" } else { b"-Infinity" });
+        }
+        Value::Float(number) => write!(out, "{number}")?,
+        Value::Text(text) | Value::Json(text) => out.put_slice(text.as_bytes()),
+        Value::Bytes(bytes) => {
+            out.put_slice(b"\\x");
+            for byte in bytes {
+                write!(out, "{byte:02x}")?;
+            }
+        }
+        Value::Uuid(uuid) => write!(out, "{uuid}")?,
+        Value::Timestamp(moment) => {
+            // Floored to the microsecond, as the binary form is.
+            let micros = moment.as_microsecond();
+            write!(out, "{}", jiff::Timestamp::from_microsecond(micros)?)?;
+        }
+        Value::Date(date) => write!(out, "{date}")?,
+        Value::Decimal(number) => write!(out, "{number}")?,
+        Value::List(_, items) => {
+            out.put_u8(b'{');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.put_u8(b',');
+                }
+                if matches!(item, Value::Null(_)) {
+                    out.put_slice(b"NULL");
+                    continue;
+                }
+                let mut plain = BytesMut::new();
+                literal(item, &mut plain)?;
+                out.put_u8(b'"');
+                for byte in plain {
+                    if matches!(byte, b'"' | b'\\') {
+                        out.put_u8(b'\\');
+                    }
+                    out.put_u8(byte);
+                }
+                out.put_u8(b'"');
+            }
+            out.put_u8(b'}');
+        }
+        Value::Invalid(why) => return Err(why.clone().into()),
+    }
+    Ok(IsNull::No)
+}
+
 fn misfit(value: &Value, into: &PgType) -> Refused {
     let (name, into_name) = (value.of().name(), into.name());
     let called = called(value.of());
@@ -302,6 +361,18 @@ mod tests {
         assert!(matches!(Bound(&text).encode_format(&PgType::INTERVAL), Format::Text));
         assert!(matches!(Bound(&text).encode_format(&PgType::VARCHAR), Format::Binary));
         assert!(encoded(&text, &PgType::INT8).unwrap_err().contains("String does not fit into int8"));
+    }
+
+    #[test]
+    fn what_is_told_no_type_goes_as_a_literal() {
+        let literal = |value: Value| String::from_utf8(encoded(&value, &PgType::UNKNOWN).unwrap()).unwrap();
+        assert!(matches!(Bound(&Value::Big(1)).encode_format(&PgType::UNKNOWN), Format::Text));
+        assert_eq!(literal(Value::Big(-7)), "-7");
+        assert_eq!(literal(Value::Float(f64::NEG_INFINITY)), "-Infinity");
+        assert_eq!(literal(Value::Bytes(vec![0, 255])), "\\x00ff");
+        assert_eq!(literal(Value::Timestamp(jiff::Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
+        let texts = vec![Value::Text("a\"b\\".to_owned()), Value::Null(Type::Text)];
+        assert_eq!(literal(Value::List(Type::Text, texts)), "{\"a\\\"b\\\\\",NULL}");
     }
 
     #[test]

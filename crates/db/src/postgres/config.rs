@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
-use burgeon_core::units;
+use burgeon_core::{Secret, units};
 use serde::{Deserialize, Serialize};
+
+use super::connect::Greetings;
+use super::pooler::Pooler;
+
+/// How long a statement may wait for a lock on a shared connection, where others wait behind it; then it is run again on
+/// one of its own.
+const SHARED_LOCK: Duration = Duration::from_millis(50);
 
 /// Settings of the Postgres engine.
 ///
@@ -13,10 +20,37 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How many connections this process holds at most. Default 0: twice the cores and one more. All processes
-    /// together should stay below the server's cores times two, or a little more; the server refuses beyond its
-    /// `max_connections`.
+    /// How many connections this process holds at most for what needs one of its own: transactions, streams, and
+    /// statements that are slow or not yet known. Default 0: twice the cores and one more. The shared ones come on top.
+    /// All processes together should stay below the server's cores times two, or a little more; the server refuses
+    /// beyond its `max_connections`.
     pub max_connections: usize,
+    /// How many connections carry short statements of many requests at once, each statement sent without waiting for
+    /// the answers before it. Default 0: as many as there are cores, 2 to 8.
+    pub shared_connections: usize,
+    /// Whether there are shared connections at all. Default on. Off, each statement takes a connection of its own for
+    /// as long as it runs.
+    pub pipelining: bool,
+    /// How many statements may be under way on each shared connection. Default 64; beyond, callers wait in a line.
+    pub in_flight: usize,
+    /// How many callers may wait in that line. Default 1000; beyond, the least critical of them is refused.
+    pub waiting: usize,
+    /// How long a statement may run on a shared connection. Default 2 s. Past it the server ends it, and it is run again on
+    /// a connection of its own, within `database.statement_timeout`.
+    #[serde(with = "units::duration")]
+    pub shared_timeout: Duration,
+    /// From when on a statement is slow: one of which more than 5 % take longer is kept off the shared connections while there
+    /// are others, and so is one above five times what is usual there (but never one below a quarter of this).
+    /// Default 20 ms.
+    #[serde(with = "units::duration")]
+    pub slow_statement: Duration,
+    /// What stands between the program and the server: `none` (or a pooler in session mode), `transaction` (PgBouncer,
+    /// PgDog and others in transaction mode), or `auto`, the default, which finds out at the first connection. Behind a
+    /// transaction pooler nothing is prepared and no time limit is set on the connection: set `statement_timeout` and
+    /// `timezone` with `alter role`.
+    pub pooler: Pooler,
+    /// The server itself, for what a transaction pooler cannot carry: migrations. Default empty: `database.url`.
+    pub direct_url: Secret,
     /// How long opening a connection may take, and how long the first one is tried at start. Default 5 s.
     #[serde(with = "units::duration")]
     pub connect_timeout: Duration,
@@ -45,6 +79,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_connections: 0,
+            shared_connections: 0,
+            pipelining: true,
+            in_flight: 64,
+            waiting: 1_000,
+            shared_timeout: Duration::from_secs(2),
+            slow_statement: Duration::from_millis(20),
+            pooler: Pooler::Auto,
+            direct_url: Secret::new(""),
             connect_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(10),
             idle_in_transaction_timeout: Duration::from_secs(10),
@@ -68,6 +110,8 @@ impl Config {
             ("idle_in_transaction_timeout", self.idle_in_transaction_timeout),
             ("idle_timeout", self.idle_timeout),
             ("max_lifetime", self.max_lifetime),
+            ("shared_timeout", self.shared_timeout),
+            ("slow_statement", self.slow_statement),
         ] {
             if duration.is_zero() {
                 return Err(format!(
@@ -81,6 +125,18 @@ impl Config {
                         its cores (0 takes twice the cores of this machine)"
                     .to_owned(),
             );
+        }
+        if self.shared_connections > 64 {
+            return Err("`database.postgres.shared_connections` is above 64; each carries many statements at once, so \
+                        one per core (0) is enough"
+                .to_owned());
+        }
+        for (key, number, most) in
+            [("in_flight", self.in_flight, 4_096), ("waiting", self.waiting, 1_000_000)]
+        {
+            if number == 0 || number > most {
+                return Err(format!("`database.postgres.{key}` is {number}; write 1 to {most}"));
+            }
         }
         if self.statements == 0 {
             return Err(
@@ -100,15 +156,29 @@ impl Config {
         }
     }
 
-    /// What is sent first on each connection. Names what the pool wants to know of the server, too.
-    pub(super) fn greeting(&self, statement_timeout: Duration) -> String {
-        format!(
-            "set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; \
-             set timezone = 'UTC'; select pg_is_in_recovery() as in_recovery",
-            millis(statement_timeout),
-            millis(self.lock_timeout),
-            millis(self.idle_in_transaction_timeout),
-        )
+    /// The number of shared connections, where 0 means by the machine.
+    pub(super) fn shared(&self) -> usize {
+        match self.shared_connections {
+            0 => std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8),
+            set => set,
+        }
+    }
+
+    /// What is set first on each connection.
+    pub(super) fn greetings(&self, statement_timeout: Duration) -> Greetings {
+        let greeting = |statement: Duration, lock: Duration| {
+            format!(
+                "set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; \
+                 set timezone = 'UTC'",
+                millis(statement),
+                millis(lock),
+                millis(self.idle_in_transaction_timeout),
+            )
+        };
+        Greetings {
+            exclusive: greeting(statement_timeout, self.lock_timeout),
+            shared: greeting(statement_timeout.min(self.shared_timeout), self.lock_timeout.min(SHARED_LOCK)),
+        }
     }
 }
 

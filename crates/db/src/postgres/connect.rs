@@ -1,22 +1,29 @@
 //! Opening connections, and saying why one could not be opened.
 
 use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use burgeon_core::units::format_duration;
 use burgeon_meter::Gauge;
-use burgeon_runtime::Tasks;
+use burgeon_runtime::{Task, Tasks};
 use burgeon_tls::TlsConnector;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 
 use crate::Fault;
 
 use super::Role;
-use super::connection::Connection;
+use super::config::Config;
+use super::connection::{Connection, Memory};
 use super::exchange::Ear;
+use super::pooler::{self, Pooler, Sessions};
 use super::socket::{Peer, Socket};
+use super::spelling::Spelling;
+use super::statements::Statements;
 use super::tls::{self, Handshake};
 use super::url::{Target, place};
 
@@ -25,13 +32,37 @@ pub(super) struct Connector {
     target: Target,
     role: Role,
     tls: Option<TlsConnector>,
-    /// Sent first on every connection.
-    greeting: String,
+    greetings: Greetings,
+    /// Found out by the first connection.
+    sessions: OnceCell<Sessions>,
+    /// How statements are spelt where nothing can be prepared.
+    spellings: Arc<Mutex<Statements<Spelling>>>,
     /// Owns the tasks that drive the connections.
     tasks: Tasks,
     statements: usize,
     open: Gauge,
 }
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// One user at a time.
+    Exclusive,
+    /// Short statements of many at once.
+    Shared,
+}
+
+/// What is set first on a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Greetings {
+    pub(super) exclusive: String,
+    pub(super) shared: String,
+}
+
+/// How many texts the spelling of which is remembered.
+const SPELLINGS: usize = 4_096;
+/// Asked first on every connection.
+const WHO: &str = "select pg_is_in_recovery() as in_recovery";
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
@@ -61,34 +92,100 @@ impl Connector {
     pub(super) fn new(
         target: Target,
         role: Role,
-        greeting: String,
-        statements: usize,
+        config: &Config,
+        statement_timeout: Duration,
         tasks: Tasks,
         open: Gauge,
     ) -> Result<Self, String> {
         let tls = tls::connector(&target.tls)?;
-        Ok(Self { target, role, tls, greeting, tasks, statements, open })
+        let sessions = match config.pooler {
+            Pooler::Auto => OnceCell::new(),
+            Pooler::None => OnceCell::new_with(Some(Sessions::Ours)),
+            Pooler::Transaction => OnceCell::new_with(Some(Sessions::Pooled)),
+        };
+        let greetings = config.greetings(statement_timeout);
+        let spellings = Arc::new(Mutex::new(Statements::new(SPELLINGS)));
+        Ok(Self {
+            target,
+            role,
+            tls,
+            greetings,
+            sessions,
+            spellings,
+            tasks,
+            statements: config.statements,
+            open,
+        })
     }
 
     pub(super) fn tasks(&self) -> &Tasks {
         &self.tasks
     }
 
-    /// Opens one connection, to the first server that accepts one.
-    pub(super) async fn connect(&self, until: Instant) -> Result<Box<Connection>, Refusal> {
-        self.connect_with(None, until).await
+    /// Opens one connection, to the first server that accepts one, and makes it ready for its use.
+    pub(super) async fn connect(&self, until: Instant, purpose: Use) -> Result<Box<Connection>, Refusal> {
+        let sessions = self.sessions(until).await?;
+        let memory = match sessions {
+            Sessions::Ours => Memory::Named(Mutex::new(Statements::new(self.statements))),
+            Sessions::Pooled => Memory::Unnamed(self.spellings.clone()),
+        };
+        let connection = self.open(until, memory, None).await?;
+        // A setting would stay with the pooler's connection, and trouble whoever gets it next.
+        if sessions == Sessions::Ours {
+            let greeting = match purpose {
+                Use::Exclusive => &self.greetings.exclusive,
+                Use::Shared => &self.greetings.shared,
+            };
+            let greeted = timeout_at(until, connection.client().batch_execute(greeting)).await;
+            greeted.map_err(|_| self.silent())?.map_err(|error| self.explain(&error, "the database"))?;
+        }
+        Ok(connection)
     }
 
     /// As [`connect`](Self::connect), with an ear for what the server pushes.
     pub(super) async fn connect_hearing(&self, ear: Ear, until: Instant) -> Result<Box<Connection>, Refusal> {
-        self.connect_with(Some(ear), until).await
+        let memory = Memory::Named(Mutex::new(Statements::new(self.statements)));
+        self.open(until, memory, Some(ear)).await
     }
 
-    async fn connect_with(&self, ear: Option<Ear>, until: Instant) -> Result<Box<Connection>, Refusal> {
+    /// Whether sessions last; found out once.
+    pub(super) async fn sessions(&self, until: Instant) -> Result<Sessions, Refusal> {
+        let find_out = async || {
+            let memory = || Memory::Unnamed(self.spellings.clone());
+            let fresh = || self.open(until, memory(), None);
+            let (one, other) = futures_util::future::join(fresh(), fresh()).await;
+            // A server with room for one connection only is no reason to fail.
+            let (one, Ok(other)) = (one?, other) else { return Ok(Sessions::Ours) };
+            let found = timeout_at(until, pooler::detect(one.client(), other.client())).await;
+            let found =
+                found.map_err(|_| self.silent())?.map_err(|error| self.explain(&error, "the database"))?;
+            if found == Sessions::Pooled {
+                tracing::info!(
+                    "the database is reached through a transaction pooler: statements are parsed anew each time, and \
+                     time limits are the server's own"
+                );
+            }
+            Ok(found)
+        };
+        self.sessions.get_or_try_init(find_out).await.copied()
+    }
+
+    fn silent(&self) -> Refusal {
+        Refusal::passing("the database accepted a connection and did not answer on it".to_owned())
+    }
+
+    async fn open(
+        &self,
+        until: Instant,
+        memory: Memory,
+        ear: Option<Ear>,
+    ) -> Result<Box<Connection>, Refusal> {
         let mut refusals = Vec::new();
         for (index, (host, port)) in self.target.servers().enumerate() {
             match self.connect_to(index, &host, port, ear.clone(), until).await {
-                Ok(connection) => return Ok(connection),
+                Ok(opened) => {
+                    return Ok(Box::new(opened.into_connection(memory, &self.open)));
+                }
                 Err(refusal) => refusals.push(refusal),
             }
         }
@@ -105,7 +202,7 @@ impl Connector {
         port: u16,
         ear: Option<Ear>,
         until: Instant,
-    ) -> Result<Box<Connection>, Refusal> {
+    ) -> Result<Opened, Refusal> {
         let place = place(host, port);
         let started = Instant::now();
         let late = || {
@@ -131,7 +228,7 @@ impl Connector {
         name: String,
         place: &str,
         ear: Option<Ear>,
-    ) -> Result<Box<Connection>, Refusal> {
+    ) -> Result<Opened, Refusal> {
         let handshake = self.handshake(name.clone());
         let (client, driving) = self
             .target
@@ -146,8 +243,8 @@ impl Connector {
                 None => drop(driving.await),
             }
         });
-        let connection = Box::new(Connection::new(client, driver, peer, name, self.statements, &self.open));
-        let answer = connection.client().simple_query(&self.greeting).await;
+        let opened = Opened { client, driver, peer, name };
+        let answer = opened.client.simple_query(WHO).await;
         let answer = answer.map_err(|error| self.explain(&error, place))?;
         let in_recovery = answer.iter().any(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => row.get("in_recovery") == Some("t"),
@@ -159,7 +256,7 @@ impl Connector {
                 "{place} is a standby in recovery, which takes no writes; name the primary in `database.url`"
             )));
         }
-        Ok(connection)
+        Ok(opened)
     }
 
     /// A handshake with the server of this name; for connections and for cancel requests.
@@ -221,6 +318,20 @@ impl Connector {
         Refusal::passing(format!(
             "{place} broke the connection off: {cause}; is it Postgres that answers there?"
         ))
+    }
+}
+
+/// A connection on which nothing was done yet.
+struct Opened {
+    client: Client,
+    driver: Task<()>,
+    peer: Peer,
+    name: String,
+}
+
+impl Opened {
+    fn into_connection(self, memory: Memory, open: &Gauge) -> Connection {
+        Connection::new(self.client, self.driver, self.peer, self.name, memory, open)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connection: the client, the task that drives it, and what it has prepared.
 
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use burgeon_core::Position;
@@ -9,6 +9,7 @@ use burgeon_meter::{Gauge, InFlight};
 use burgeon_runtime::Task;
 use futures_util::TryStreamExt;
 use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::Type as PgType;
 use tokio_postgres::{Client, Error, Row, RowStream, SimpleQueryMessage, Statement};
@@ -18,6 +19,7 @@ use super::connect::Connector;
 use super::fault;
 use super::outage::random;
 use super::socket::{Peer, Socket};
+use super::spelling::Spelling;
 use super::statements::Statements;
 use crate::stmt::Text;
 use crate::{Engine, Value};
@@ -31,12 +33,30 @@ pub(crate) struct Connection {
     driver: Task<()>,
     peer: Peer,
     certified_name: String,
-    // Not a tokio mutex: nothing awaits under it.
-    statements: Mutex<Statements>,
+    memory: Memory,
+    /// One prepares at a time where many share the connection, so that they do not all prepare the same.
+    turn: Semaphore,
     opened: Instant,
     rested: Instant,
+    /// 0.8 to 1.
     share_of_life: f64,
     _open: InFlight,
+}
+
+/// What a connection may keep between two statements.
+pub(super) enum Memory {
+    // Not tokio mutexes: nothing awaits under them.
+    /// Prepared statements.
+    Named(Mutex<Statements<Statement>>),
+    /// Nothing: a transaction pooler is in between. How each statement is spelt is remembered on this side, by all
+    /// connections together.
+    Unnamed(Arc<Mutex<Statements<Spelling>>>),
+}
+
+/// A statement that can be run.
+pub(super) enum Prepared {
+    Named(Statement),
+    Unnamed(Spelling),
 }
 
 /// What a statement answered.
@@ -52,10 +72,9 @@ impl Connection {
         driver: Task<()>,
         peer: Peer,
         certified_name: String,
-        statements: usize,
+        memory: Memory,
         open: &Gauge,
     ) -> Self {
-        let statements = Mutex::new(Statements::new(statements));
         let now = Instant::now();
         let share_of_life = 0.8 + 0.2 * random();
         Self {
@@ -63,7 +82,8 @@ impl Connection {
             driver,
             peer,
             certified_name,
-            statements,
+            memory,
+            turn: Semaphore::new(1),
             opened: now,
             rested: now,
             share_of_life,
@@ -79,13 +99,10 @@ impl Connection {
         !self.client.is_closed() && !self.driver.is_finished()
     }
 
-    pub(super) fn age(&self) -> Duration {
-        self.opened.elapsed()
-    }
-
-    /// How much of the longest life it gets, 0.8 to 1.
-    pub(super) fn share_of_life(&self) -> f64 {
-        self.share_of_life
+    /// Whether it has lived for its share of the longest life: jittered, so that those opened together do not end
+    /// together.
+    pub(super) fn is_old(&self, lifetime: Duration) -> bool {
+        self.opened.elapsed() > lifetime.mul_f64(self.share_of_life)
     }
 
     /// For how long nobody has used it.
@@ -97,21 +114,59 @@ impl Connection {
         self.rested = Instant::now();
     }
 
-    /// The statement, if it is prepared already.
-    pub(super) fn prepared(&self, text: &Text) -> Option<Statement> {
-        self.statements().get(text)
+    /// The statement, if it can be run as it is.
+    pub(super) fn prepared(&self, text: &Text) -> Option<Prepared> {
+        match &self.memory {
+            Memory::Named(statements) => lock(statements).get(text).map(Prepared::Named),
+            Memory::Unnamed(spellings) => {
+                Some(Prepared::Unnamed(lock(spellings).get(text).unwrap_or(Spelling::Typed)))
+            }
+        }
     }
 
     /// Prepares the statement. Where the server cannot tell a parameter's type, or could only guess, it is told.
-    pub(super) async fn prepare(&self, text: &Text, params: &[Value]) -> Result<Statement, Error> {
+    pub(super) async fn prepare(&self, text: &Text, params: &[Value]) -> Result<Prepared, Error> {
+        let Memory::Named(statements) = &self.memory else { return Ok(Prepared::Unnamed(Spelling::Typed)) };
         let sql = text.sql(Engine::Postgres);
         let statement = match self.client.prepare(sql).await {
             Err(error) if fault::is_untyped(&error) => self.prepare_hinted(sql, params).await?,
             prepared => prepared?,
         };
         let statement = self.without_guesses(sql, params, statement).await?;
-        self.statements().insert(text, statement.clone());
-        Ok(statement)
+        lock(statements).insert(text, statement.clone());
+        Ok(Prepared::Named(statement))
+    }
+
+    /// As [`prepare`](Self::prepare), on a connection that others use at the same time.
+    pub(super) async fn prepare_in_turn(&self, text: &Text, params: &[Value]) -> Result<Prepared, Error> {
+        // Never closed, so the turn always comes.
+        let _turn = self.turn.acquire().await;
+        match self.prepared(text) {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare(text, params).await,
+        }
+    }
+
+    /// Whether the statement may be understood if it is tried again, now that something was learnt from this error: it
+    /// was forgotten by the server, has other columns since a migration, or is to be spelt otherwise. What could not be
+    /// understood was not run.
+    pub(super) fn learn(&self, text: &Text, error: &Error) -> bool {
+        match &self.memory {
+            Memory::Named(statements) if fault::is_stale(error) => {
+                lock(statements).remove(text);
+                true
+            }
+            Memory::Unnamed(spellings) if fault::is_misspelt(error) => {
+                let mut spellings = lock(spellings);
+                let next = spellings.get(text).unwrap_or(Spelling::Typed).next();
+                match next {
+                    Some(next) => spellings.insert(text, next),
+                    None => spellings.remove(text),
+                }
+                next.is_some()
+            }
+            _ => false,
+        }
     }
 
     /// Tells the types of all but texts, which may be meant for an enum; and of these too if that is not enough.
@@ -182,13 +237,14 @@ impl Connection {
         }))
     }
 
-    pub(super) fn forget(&self, text: &Text) {
-        self.statements().remove(text);
-    }
-
     /// Runs a prepared statement: its rows, and how many it touched.
-    pub(super) async fn run(&self, statement: &Statement, params: &[Value]) -> Result<Answer, Error> {
-        let mut stream = pin!(self.start(statement, params).await?);
+    pub(super) async fn run(
+        &self,
+        text: &Text,
+        prepared: &Prepared,
+        params: &[Value],
+    ) -> Result<Answer, Error> {
+        let mut stream = pin!(self.start(text, prepared, params).await?);
         let mut rows = Vec::new();
         while let Some(row) = stream.try_next().await? {
             rows.push(row);
@@ -196,9 +252,38 @@ impl Connection {
         Ok(Answer { rows, touched: stream.rows_affected().unwrap_or(0) })
     }
 
+    /// Runs a statement, if this standby has come as far; `None` if it has not, and then whatever it answered is not
+    /// looked at. Sent in this order: what is replayed when the first is answered, the second sees.
+    pub(super) async fn run_if_replayed(
+        &self,
+        text: &Text,
+        params: &[Value],
+        position: Position,
+    ) -> Result<Option<Answer>, Error> {
+        let prepared = match self.prepared(text) {
+            Some(prepared) => prepared,
+            None => self.prepare_in_turn(text, params).await?,
+        };
+        let replayed = self.has_replayed(position);
+        let run = self.run(text, &prepared, params);
+        let (replayed, answer) = futures_util::future::join(replayed, run).await;
+        if replayed? { answer.map(Some) } else { Ok(None) }
+    }
+
     /// Starts a prepared statement, to read its rows one by one.
-    pub(super) async fn start(&self, statement: &Statement, params: &[Value]) -> Result<RowStream, Error> {
-        self.client.query_raw(statement, params.iter().map(Bound)).await
+    pub(super) async fn start(
+        &self,
+        text: &Text,
+        prepared: &Prepared,
+        params: &[Value],
+    ) -> Result<RowStream, Error> {
+        match prepared {
+            Prepared::Named(statement) => self.client.query_raw(statement, params.iter().map(Bound)).await,
+            Prepared::Unnamed(spelling) => {
+                let typed = params.iter().map(|value| (Bound(value), spelling.of(value)));
+                self.client.query_typed_raw(text.sql(Engine::Postgres), typed).await
+            }
+        }
     }
 
     /// Asks the server to end what runs on this connection. True when the request is known to have been heard: after
@@ -207,7 +292,12 @@ impl Connection {
     /// The server raises the signal before it closes the connection that asked for it, and a signal that finds the
     /// backend waiting for a command is ignored there; so the end of the stream, and then an answer, mean that it is
     /// spent.
+    ///
+    /// Never through a transaction pooler, whose server connection may be somebody else's by the time it is heard.
     pub(super) async fn cancel(&self, connector: &Connector) -> bool {
+        if !self.keeps_sessions() {
+            return false;
+        }
         let asking = async {
             let mut socket = Socket::connect(&self.peer).await.ok()?;
             let handshake = connector.handshake(self.certified_name.clone());
@@ -219,6 +309,11 @@ impl Connection {
         timeout(CANCEL_LIMIT, asking).await.ok().flatten().is_some()
     }
 
+    /// Whether a session lasts as long as this connection.
+    pub(super) fn keeps_sessions(&self) -> bool {
+        matches!(self.memory, Memory::Named(_))
+    }
+
     /// Whether the server answers, behind all that is in flight.
     pub(super) async fn answers(&self) -> bool {
         self.client.check_connection().await.is_ok()
@@ -228,8 +323,8 @@ impl Connection {
     pub(super) fn abandon(&self) {
         self.driver.abort();
     }
+}
 
-    fn statements(&self) -> MutexGuard<'_, Statements> {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -46,7 +46,8 @@ impl Pool {
         let (sender, heard) = mpsc::channel(WAITING);
         let missed = Arc::new(AtomicU64::new(0));
         let ear = Ear { heard: sender, missed: missed.clone() };
-        let connection = self.exclusive.connector().connect_hearing(ear, until).await;
+        let connector = self.with_sessions("listening", until).await?;
+        let connection = connector.connect_hearing(ear, until).await;
         let connection = connection.map_err(|refusal| refusal.into_fault())?;
         let quoted = channel.replace('"', "\"\"");
         let listening = connection.client().batch_execute(&format!("listen \"{quoted}\"")).await;

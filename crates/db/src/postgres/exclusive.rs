@@ -17,17 +17,17 @@
 //! takes a second connection while it holds one may wait for itself when the pool is dry: it fails after the acquire
 //! timeout, and the message shows both places.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Result as CoreResult};
-use burgeon_meter::{Counter, Gauge, Histogram, Meters};
+use burgeon_meter::{Counter, Gauge, Histogram, InFlight, Meters};
 use burgeon_runtime::{Restart, Tasks};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::connect::{Connector, Refusal};
+use super::connect::{Connector, Refusal, Use};
 use super::connection::Connection;
 use super::holders::Holders;
 use super::outage::{Next, Outage};
@@ -60,15 +60,16 @@ pub(super) struct Limits {
 pub(super) struct Exclusive(Arc<Inner>);
 
 struct Inner {
-    connector: Connector,
+    connector: Arc<Connector>,
     limits: Limits,
     permits: Arc<Semaphore>,
     closed: AtomicBool,
+    waiting: AtomicUsize,
     // The last one in is the first one out, so that what is not needed grows old and is closed.
     #[expect(clippy::vec_box, reason = "a connection is moved by its box from here to its user and back")]
     idle: Mutex<Vec<Box<Connection>>>,
     holders: Holders,
-    outage: Outage,
+    outage: Arc<Outage>,
     meters: PoolMeters,
 }
 
@@ -110,6 +111,27 @@ struct Seat {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Somebody who waits for a permit.
+struct Waiting<'a> {
+    inner: &'a Inner,
+    /// How many were before him.
+    before: usize,
+    _meter: InFlight,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(inner: &'a Inner) -> Self {
+        let before = inner.waiting.fetch_add(1, Ordering::Relaxed);
+        Self { inner, before, _meter: inner.meters.waiting.enter() }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.inner.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.pool.0.holders.stand(self.number);
@@ -118,7 +140,8 @@ impl Drop for Seat {
 
 impl Exclusive {
     pub(super) fn new(
-        connector: Connector,
+        connector: Arc<Connector>,
+        outage: Arc<Outage>,
         limits: Limits,
         tasks: &Tasks,
         meters: &Meters,
@@ -127,9 +150,10 @@ impl Exclusive {
         let pool = Self(Arc::new(Inner {
             permits: Arc::new(Semaphore::new(limits.connections)),
             closed: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
             idle: Mutex::new(Vec::with_capacity(limits.connections)),
             holders: Holders::new(limits.connections),
-            outage: Outage::none(),
+            outage,
             meters: PoolMeters::new(meters, server),
             connector,
             limits,
@@ -138,28 +162,59 @@ impl Exclusive {
         pool
     }
 
-    pub(super) fn connector(&self) -> &Connector {
-        &self.0.connector
-    }
-
     /// How many connections are in use, and how many callers wait for one.
     pub(super) fn load(&self) -> (usize, usize) {
         let in_use = self.0.limits.connections.saturating_sub(self.0.permits.available_permits());
-        (in_use, usize::try_from(self.0.meters.waiting.get()).unwrap_or(0))
+        (in_use, self.0.waiting.load(Ordering::Relaxed))
     }
 
-    /// A connection for exclusive use, named after who uses it.
-    pub(super) async fn acquire(&self, ctx: &Ctx, name: &'static str, place: Place) -> Result<Lease, Fault> {
+    /// When somebody who asks now must have a connection.
+    pub(super) fn patience(&self, ctx: &Ctx) -> Instant {
+        let own = Instant::now() + self.0.limits.acquire;
+        ctx.deadline().map_or(own, |deadline| own.min(Instant::from_std(deadline.instant())))
+    }
+
+    /// A connection for exclusive use, named after who uses it, at `until` at the latest.
+    pub(super) async fn acquire(
+        &self,
+        until: Instant,
+        name: &'static str,
+        place: Place,
+    ) -> Result<Lease, Fault> {
         let started = Instant::now();
-        let own = started + self.0.limits.acquire;
-        let until = ctx.deadline().map_or(own, |deadline| own.min(Instant::from_std(deadline.instant())));
         if until <= started {
-            return Err(Fault::Timeout {
-                whose: "the request, before it got a connection,".to_owned(),
-                after: Duration::ZERO,
-            });
+            return Err(too_late());
         }
         let permit = self.permit(started, until).await?;
+        self.lend(permit, started, until, name, place).await
+    }
+
+    /// As [`acquire`](Self::acquire), unless all are in use.
+    pub(super) async fn try_acquire(
+        &self,
+        until: Instant,
+        name: &'static str,
+        place: Place,
+    ) -> Option<Result<Lease, Fault>> {
+        let permit = self.0.permits.clone().try_acquire_owned().ok()?;
+        let started = Instant::now();
+        if self.is_closed() {
+            return Some(Err(closed()));
+        }
+        if until <= started {
+            return Some(Err(too_late()));
+        }
+        Some(self.lend(permit, started, until, name, place).await)
+    }
+
+    async fn lend(
+        &self,
+        permit: OwnedSemaphorePermit,
+        started: Instant,
+        until: Instant,
+        name: &'static str,
+        place: Place,
+    ) -> Result<Lease, Fault> {
         let seat = Seat { number: self.0.holders.sit(name, place), pool: self.clone(), _permit: permit };
         let connection = match self.rested(until).await {
             Some(connection) => connection,
@@ -177,13 +232,14 @@ impl Exclusive {
         if let Ok(permit) = inner.permits.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let most = (inner.limits.connections * WAITING_PER_CONNECTION) as i64;
-        if inner.meters.waiting.get() >= most {
+        let most = inner.limits.connections * WAITING_PER_CONNECTION;
+        let waiting = Waiting::enter(inner);
+        if waiting.before >= most {
             inner.meters.refused.increment();
             return Err(self.dry(Duration::ZERO));
         }
-        let _waiting = inner.meters.waiting.enter();
-        match timeout_at(until, inner.permits.clone().acquire_owned()).await {
+        let permit = timeout_at(until, inner.permits.clone().acquire_owned()).await;
+        match permit {
             Ok(Ok(permit)) if !self.is_closed() => Ok(permit),
             Ok(_) => Err(closed()),
             Err(_) => {
@@ -197,7 +253,7 @@ impl Exclusive {
     async fn rested(&self, until: Instant) -> Option<Box<Connection>> {
         loop {
             let connection = self.idle().pop()?;
-            if !connection.is_open() || self.is_old(&connection) {
+            if !connection.is_open() || connection.is_old(self.0.limits.lifetime) {
                 self.discard(connection);
                 continue;
             }
@@ -232,7 +288,7 @@ impl Exclusive {
                 Next::GiveUp(why) => return Err(Refusal::passing(why)),
             }
             let limit = until.min(Instant::now() + inner.limits.connect);
-            match inner.connector.connect(limit).await {
+            match inner.connector.connect(limit, Use::Exclusive).await {
                 Ok(connection) => {
                     if inner.outage.over() {
                         tracing::info!("the database answers again");
@@ -281,14 +337,14 @@ impl Exclusive {
                 "no connection within {waited}: {} of {} in use, {} waiting; longest held: {}",
                 holders.len(),
                 self.0.limits.connections,
-                self.0.meters.waiting.get(),
+                self.0.waiting.load(Ordering::Relaxed),
                 if named.is_empty() { "none".to_owned() } else { named.join(", ") }
             ),
         }
     }
 
     fn give_back(&self, mut connection: Box<Connection>) {
-        if self.is_closed() || !connection.is_open() || self.is_old(&connection) {
+        if self.is_closed() || !connection.is_open() || connection.is_old(self.0.limits.lifetime) {
             return self.discard(connection);
         }
         connection.rest();
@@ -315,11 +371,6 @@ impl Exclusive {
             drop(seat);
         };
         drop(self.0.connector.tasks().spawn("db.cleaning", cleaning));
-    }
-
-    fn is_old(&self, connection: &Connection) -> bool {
-        // Jittered by the connection, so that those opened together do not end together.
-        connection.age() > self.0.limits.lifetime.mul_f64(connection.share_of_life())
     }
 
     #[expect(clippy::vec_box, reason = "a connection is moved by its box from here to its user and back")]
@@ -357,7 +408,9 @@ impl Exclusive {
             let mut idle = self.idle();
             let limit = self.0.limits.idle;
             let (done, kept) = idle.drain(..).partition(|connection| {
-                !connection.is_open() || connection.idle() >= limit || self.is_old(connection)
+                !connection.is_open()
+                    || connection.idle() >= limit
+                    || connection.is_old(self.0.limits.lifetime)
             });
             *idle = kept;
             done
@@ -443,6 +496,9 @@ async fn cleanse(connection: &Connection, connector: &Connector, state: State) -
     if let Ok(ended) = timeout(PATIENCE, &mut ending).await {
         return ended.is_ok();
     }
+    if !connection.keeps_sessions() {
+        return ending.await.is_ok();
+    }
     if !connection.cancel(connector).await {
         return false;
     }
@@ -451,7 +507,11 @@ async fn cleanse(connection: &Connection, connector: &Connector, state: State) -
     connection.client().batch_execute(again).await.is_ok()
 }
 
-fn closed() -> Fault {
+fn too_late() -> Fault {
+    Fault::Timeout { whose: "the request, before it got a connection,".to_owned(), after: Duration::ZERO }
+}
+
+pub(super) fn closed() -> Fault {
     Fault::Unavailable { why: "the database was closed by this program; it is shutting down".to_owned() }
 }
 

@@ -57,6 +57,20 @@ pub(super) fn is_stale(error: &Error) -> bool {
     })
 }
 
+/// Whether a statement without a name was not understood with the parameter types it was told, so that telling them
+/// otherwise may help.
+pub(super) fn is_misspelt(error: &Error) -> bool {
+    is_untyped(error)
+        || error.as_db_error().is_some_and(|db| {
+            matches!(*db.code(), SqlState::DATATYPE_MISMATCH | SqlState::UNDEFINED_FUNCTION)
+        })
+}
+
+/// Whether the limits of a shared connection ended the statement, which was not done and may take longer elsewhere.
+pub(super) fn was_too_long(error: &Error) -> bool {
+    error.code().is_some_and(|code| matches!(*code, SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE))
+}
+
 /// Whether the server could not tell a parameter's type, or found two for it, and wants to be told.
 pub(super) fn is_untyped(error: &Error) -> bool {
     error.as_db_error().is_some_and(|db| {

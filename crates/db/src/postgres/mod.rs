@@ -3,16 +3,15 @@
 //! What this is: the way to one primary. What it is not: an ORM, a SQL parser, or a pooler for others.
 //!
 //! ```text
-//!   Pool ── query, execute ── a Lease for one statement ─┐
-//!     ├──── begin ── Session ── a Lease for a transaction ┼── Exclusive ── Connection ── Connector ── server
-//!     └──── stream ── a Session until the last row ───────┘
+//!   Pool ── query, execute ──┬── Shared ── a place among many ─────────────┐
+//!     │                      └── Exclusive ── a Lease for one statement ───┼── Connection ── Connector ── server
+//!     ├──── begin ── Session ── a Lease for a transaction ─────────────────┤
+//!     └──── stream ── a Session until the last row ────────────────────────┘
 //! ```
 //!
-//! Today every statement takes a connection of its own for as long as it runs. That is where the rest goes:
-//! a second sort of pool, *shared* and pipelined, beside [`exclusive`], which [`Pool::query`] and [`Pool::execute`]
-//! choose for statements alone (never to be cancelled there: a cancel request addresses the connection, and would hit
-//! a neighbour's statement); replicas as further pools that `query` picks from when its class is `Read` and their
-//! replayed position has reached `ctx.position()`; shards as a map from key to such a group.
+//! Short statements of many requests share a few connections and are sent without waiting for the answers before them
+//! ([`shared`]); what is slow, or not yet known to be fast, and what needs a session, takes a connection of its own
+//! ([`exclusive`]). The API's shape and the statement's record choose; SQL is never parsed for it.
 //!
 //! # Invariants
 //! - Deadlines hold. A caller has its answer, or its error, at its deadline; a write that is being ended may take
@@ -34,12 +33,16 @@ mod exclusive;
 mod fault;
 mod holders;
 mod outage;
+mod pooler;
 mod session;
+mod shared;
 mod socket;
+mod spelling;
 mod statements;
 mod tls;
 mod url;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Deadline, Position, Secret};
@@ -53,12 +56,16 @@ pub(crate) use self::bind::called;
 pub use self::config::Config;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::fault::words;
+pub use self::pooler::Pooler;
 pub(crate) use self::session::Session;
 
-use self::connect::Connector;
+use self::connect::{Connector, Refusal, Use};
 use self::connection::{Answer, Connection};
-use self::exclusive::{Exclusive, Lease, Limits, State};
+use self::exclusive::{Exclusive, Lease, State};
 use self::fault::Failure;
+use self::outage::Outage;
+use self::pooler::Sessions;
+use self::shared::{Outcome, Shared, Way};
 use self::url::Target;
 use crate::stmt::{Class, Place, Text};
 use crate::{Fault, Value, clock};
@@ -99,7 +106,12 @@ pub(crate) struct View {
 /// The way to one server. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Pool {
+    shared: Option<Shared>,
     exclusive: Exclusive,
+    connector: Arc<Connector>,
+    /// The way past a transaction pooler.
+    direct: Option<Arc<Connector>>,
+    role: Role,
     statement_timeout: Duration,
     connect_timeout: Duration,
     causal: bool,
@@ -113,25 +125,65 @@ impl Pool {
         tasks: &Tasks,
         meters: &Meters,
     ) -> Result<Self, Fault> {
-        let unusable = |why: String| Fault::Unusable { why: format!("`database.url`: {why}") };
+        let pool = Self::new(config, server, tasks, meters)?;
+        pool.exclusive.probe(config.postgres.connect_timeout).await?;
+        Ok(pool)
+    }
+
+    /// A pool that connects in its own time: for a server that may be away when the program starts.
+    pub(crate) fn new(
+        config: &crate::Config,
+        server: &Server,
+        tasks: &Tasks,
+        meters: &Meters,
+    ) -> Result<Self, Fault> {
+        let unusable =
+            |key: &'static str| move |why: String| Fault::Unusable { why: format!("`{key}`: {why}") };
         let own = &config.postgres;
-        let target = Target::parse(&server.url).map_err(unusable)?;
         let labels = [("server", server.name.as_str())];
         let open = meters.gauge("db_pool_connections", "Connections to Postgres that are open.", &labels);
-        let greeting = own.greeting(config.statement_timeout);
-        let connector = Connector::new(target, server.role, greeting, own.statements, tasks.part(), open)
-            .map_err(unusable)?;
-        let limits = Limits {
+        let connector = |url: &Secret, key: &'static str, own: &Config| -> Result<_, Fault> {
+            let target = Target::parse(url).map_err(unusable(key))?;
+            let tasks = tasks.part();
+            let timeout = config.statement_timeout;
+            let connector = Connector::new(target, server.role, own, timeout, tasks, open.clone());
+            connector.map(Arc::new).map_err(unusable(key))
+        };
+        let direct = match own.direct_url.expose() {
+            "" => None,
+            _ => {
+                let past = Config { pooler: Pooler::None, ..own.clone() };
+                Some(connector(&own.direct_url, "database.postgres.direct_url", &past)?)
+            }
+        };
+        let connector = connector(&server.url, "database.url", own)?;
+        let outage = Arc::new(Outage::none());
+        let limits = exclusive::Limits {
             connections: own.connections(),
             acquire: config.acquire_timeout,
             connect: own.connect_timeout,
             idle: own.idle_timeout,
             lifetime: own.max_lifetime,
         };
-        let exclusive = Exclusive::new(connector, limits, tasks, meters, &server.name);
-        exclusive.probe(own.connect_timeout).await?;
+        let exclusive =
+            Exclusive::new(connector.clone(), outage.clone(), limits, tasks, meters, &server.name);
+        let limits = shared::Limits {
+            connections: own.shared(),
+            in_flight: own.in_flight,
+            waiting: own.waiting,
+            acquire: config.acquire_timeout,
+            connect: own.connect_timeout,
+            timeout: own.shared_timeout.min(config.statement_timeout),
+            slow: own.slow_statement,
+            lifetime: own.max_lifetime,
+        };
+        let shared = || Shared::new(connector.clone(), outage, limits, tasks, meters, &server.name);
         Ok(Self {
+            shared: own.pipelining.then(shared),
             exclusive,
+            connector,
+            direct,
+            role: server.role,
             statement_timeout: config.statement_timeout,
             connect_timeout: own.connect_timeout,
             causal: own.causal_position,
@@ -166,54 +218,28 @@ impl Pool {
         params: &[Value],
         position: Position,
     ) -> Result<Option<Vec<Row>>, Fault> {
-        let started = clock::now();
-        let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
-        let mut again = true;
-        loop {
-            let mut lease = self.exclusive.acquire(ctx, text.name(), text.place()).await?;
-            lease.mark(State::Busy);
-            let connection = lease.connection();
-            let asking = async {
-                let statement = match connection.prepared(text) {
-                    Some(statement) => statement,
-                    None => connection.prepare(text, params).await?,
-                };
-                // Polled in this order, so sent in this order: what is replayed then is seen by the query behind it.
-                let replayed = connection.has_replayed(position);
-                let (replayed, answer) =
-                    futures_util::future::join(replayed, connection.run(&statement, params)).await;
-                if replayed? { answer.map(Some) } else { Ok(None) }
-            };
-            let error = match timeout_at(until, asking).await {
-                Ok(Ok(answer)) => {
-                    lease.mark(State::Clean);
-                    return Ok(answer.map(|answer| answer.rows));
-                }
-                Ok(Err(error)) => error,
-                Err(_) => return Err(timed_out(text, started)),
-            };
-            if again && fault::is_stale(&error) {
-                lease.connection().forget(text);
-                lease.mark(State::Clean);
-                again = false;
-                continue;
-            }
-            match fault::failure(error) {
-                Failure::Answered(answer) => {
-                    lease.mark(State::Clean);
-                    return Err(fault::timed(answer, text, started));
-                }
-                Failure::Lost(_) if again => again = false,
-                lost => return Err(lost.into_fault(Class::Read)),
+        let until = clock::deadline(ctx, self.statement_timeout).instant();
+        if let Some(shared) = &self.shared {
+            match self.by_shared(shared, ctx, text, params, until, shared::Wants::Replayed(position)).await {
+                Routed::Done(answered) => return answered.map(|answer| answer.map(|answer| answer.rows)),
+                Routed::Own(lease) => return self.replayed_alone(ctx, lease, text, params, position).await,
             }
         }
+        self.replayed_alone(ctx, None, text, params, position).await
     }
 
     /// What it is doing now.
     #[expect(dead_code, reason = "asked by the routing between servers, which comes next")]
     pub(crate) fn view(&self) -> View {
-        let (in_flight, waiting) = self.exclusive.load();
-        View { in_flight, waiting, slow: Vec::new() }
+        let (mut in_flight, mut waiting) = self.exclusive.load();
+        let mut slow = Vec::new();
+        if let Some(shared) = &self.shared {
+            let (places, line) = shared.load();
+            in_flight += places;
+            waiting += line;
+            slow = shared.slow();
+        }
+        View { in_flight, waiting, slow }
     }
 
     /// Rows while later ones are still to come. The connection is held until the last one, or until it is dropped.
@@ -256,8 +282,9 @@ impl Pool {
         class: Class,
     ) -> Result<Session, Fault> {
         let mut again = true;
+        let patience = self.exclusive.patience(ctx);
         loop {
-            let lease = self.exclusive.acquire(ctx, name, place).await?;
+            let lease = self.exclusive.acquire(patience, name, place).await?;
             match Session::begin(lease, self, deadline, class).await {
                 // Nothing was done yet, so a connection that turns out to be dead may be replaced.
                 Err(Failure::Lost(_)) if again => again = false,
@@ -269,7 +296,7 @@ impl Pool {
     /// Whether the server answers.
     pub(crate) async fn health(&self, ctx: &Ctx) -> Result<(), Fault> {
         let place = std::panic::Location::caller().into();
-        let mut lease = self.exclusive.acquire(ctx, "health", place).await?;
+        let mut lease = self.exclusive.acquire(self.exclusive.patience(ctx), "health", place).await?;
         lease.mark(State::Busy);
         let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
         match timeout_at(until, lease.connection().answers()).await {
@@ -286,13 +313,32 @@ impl Pool {
 
     /// Gives no connection out any more, and waits for those in use.
     pub(crate) async fn close(&self) {
-        self.exclusive.close(Duration::from_secs(5)).await;
+        const LIMIT: Duration = Duration::from_secs(5);
+        if let Some(shared) = &self.shared {
+            shared.close(LIMIT).await;
+        }
+        self.exclusive.close(LIMIT).await;
     }
 
-    /// A connection outside the pool, for what takes long and must not stand in anybody's way: migrations.
+    /// A connection outside the pool, for what takes long and needs a session of its own: migrations.
     pub(crate) async fn direct(&self, until: Instant) -> Result<Box<Connection>, Fault> {
-        let connection = self.exclusive.connector().connect(until).await;
-        connection.map_err(|refusal| Fault::Unavailable { why: refusal.why })
+        let connector = self.with_sessions("migrating", until).await?;
+        connector.connect(until, Use::Exclusive).await.map_err(Refusal::into_fault)
+    }
+
+    /// The way to the server for what needs a session that lasts.
+    async fn with_sessions(&self, what: &str, until: Instant) -> Result<&Connector, Fault> {
+        let connector = self.direct.as_ref().unwrap_or(&self.connector);
+        if connector.sessions(until).await.map_err(Refusal::into_fault)? == Sessions::Pooled {
+            return Err(Fault::Unusable {
+                why: format!(
+                    "{what} needs a session that lasts (an advisory lock, a subscription, settings), which the transaction \
+                     pooler in `database.url` does not give; name the server itself in \
+                     `database.postgres.direct_url`"
+                ),
+            });
+        }
+        Ok(connector)
     }
 
     /// How long opening a connection may take.
@@ -300,28 +346,89 @@ impl Pool {
         self.connect_timeout
     }
 
-    /// The walk of one statement alone.
+    /// One statement alone, on the way that suits it.
     async fn alone(&self, ctx: &Ctx, text: &Text, params: &[Value]) -> Result<Answer, Fault> {
-        let started = clock::now();
-        let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
-        let late = || timed_out(text, started);
-        let mut again = true;
+        let until = clock::deadline(ctx, self.statement_timeout).instant();
+        let wants_position = self.causal && self.role == Role::Primary && text.class() == Class::Write;
+        let mut own = None;
+        if let Some(shared) = &self.shared {
+            let wants = if wants_position { shared::Wants::Position } else { shared::Wants::Nothing };
+            match self.by_shared(shared, ctx, text, params, until, wants).await {
+                Routed::Done(answered) => return answered?.ok_or(Fault::NoRow),
+                Routed::Own(lease) => own = lease,
+            }
+        }
+        self.on_its_own(ctx, own, text, params, until, wants_position).await
+    }
+
+    /// Sends a statement to the shared connections, if they suit it.
+    async fn by_shared(
+        &self,
+        shared: &Shared,
+        ctx: &Ctx,
+        text: &Text,
+        params: &[Value],
+        until: std::time::Instant,
+        wants: shared::Wants,
+    ) -> Routed {
+        let way = shared.way(text);
+        let mut patient = false;
+        let mut ask = way == Way::Either;
         loop {
-            let mut lease = self.exclusive.acquire(ctx, text.name(), text.place()).await?;
+            if way == Way::Exclusive {
+                return Routed::Own(None);
+            }
+            if ask {
+                let patience = self.exclusive.patience(ctx);
+                match self.exclusive.try_acquire(patience, text.name(), text.place()).await {
+                    Some(Ok(lease)) => return Routed::Own(Some(lease)),
+                    Some(Err(fault)) => return Routed::Done(Err(fault)),
+                    None => {}
+                }
+            }
+            match shared.run(ctx, text, params, until, wants, patient).await {
+                Outcome::Answered(answer) => return Routed::Done(Ok(answer)),
+                Outcome::Failed(fault) => return Routed::Done(Err(fault)),
+                Outcome::TooLong => return Routed::Own(None),
+                Outcome::Stalled => (ask, patient) = (true, true),
+            }
+        }
+    }
+
+    /// The walk of one statement on a connection of its own.
+    async fn on_its_own(
+        &self,
+        ctx: &Ctx,
+        mut own: Option<Lease>,
+        text: &Text,
+        params: &[Value],
+        until: std::time::Instant,
+        wants_position: bool,
+    ) -> Result<Answer, Fault> {
+        let started = clock::now();
+        let until = Instant::from_std(until);
+        let patience = self.exclusive.patience(ctx);
+        let late = || timed_out(text, started);
+        let (mut replays, mut lessons) = (1, 3);
+        loop {
+            let mut lease = match own.take() {
+                Some(lease) => lease,
+                None => self.exclusive.acquire(patience, text.name(), text.place()).await?,
+            };
             lease.mark(State::Busy);
 
-            let statement = match lease.connection().prepared(text) {
-                Some(statement) => statement,
+            let prepared = match lease.connection().prepared(text) {
+                Some(prepared) => prepared,
                 None => match timeout_at(until, lease.connection().prepare(text, params)).await {
-                    Ok(Ok(statement)) => statement,
+                    Ok(Ok(prepared)) => prepared,
                     Ok(Err(error)) => match fault::failure(error) {
                         Failure::Answered(answer) => {
                             lease.mark(State::Clean);
                             return Err(fault::timed(answer, text, started));
                         }
                         // Preparing does nothing, so the class does not matter here.
-                        Failure::Lost(_) if again => {
-                            again = false;
+                        Failure::Lost(_) if replays > 0 => {
+                            replays -= 1;
                             continue;
                         }
                         lost => return Err(lost.into_fault(Class::Read)),
@@ -330,15 +437,19 @@ impl Pool {
                 },
             };
 
+            let sent = clock::now();
             let outcome = {
-                let run = lease.connection().run(&statement, params);
-                let position = self.causal && text.class() == Class::Write;
-                within(&lease, until, text.class(), self.with_position(&lease, run, position)).await
+                let run = lease.connection().run(text, &prepared, params);
+                within(&lease, until, text.class(), self.with_position(&lease, run, wants_position)).await
             };
             let error = match outcome {
                 Bounded::Answered(Ok((answer, position))) => {
                     lease.mark(State::Clean);
                     ctx.advance(position);
+                    if let Some(shared) = &self.shared {
+                        let took = clock::now().saturating_duration_since(sent);
+                        shared.took_alone(text, sent.saturating_duration_since(started), took);
+                    }
                     return Ok(answer);
                 }
                 Bounded::Answered(Err(error)) => error,
@@ -350,10 +461,10 @@ impl Pool {
                     return Err(Fault::OutcomeUnknown { why });
                 }
             };
-            if again && fault::is_stale(&error) {
-                lease.connection().forget(text);
+            if lessons > 0 && lease.connection().learn(text, &error) {
                 lease.mark(State::Clean);
-                again = false;
+                lessons -= 1;
+                own = Some(lease);
                 continue;
             }
             match fault::failure(error) {
@@ -361,8 +472,53 @@ impl Pool {
                     lease.mark(State::Clean);
                     return Err(fault::timed(answer, text, started));
                 }
-                Failure::Lost(_) if again && text.class() == Class::Read => again = false,
+                Failure::Lost(_) if replays > 0 && text.class() == Class::Read => replays -= 1,
                 lost => return Err(lost.into_fault(text.class())),
+            }
+        }
+    }
+
+    /// A read that insists on a position, on a connection of its own.
+    async fn replayed_alone(
+        &self,
+        ctx: &Ctx,
+        mut own: Option<Lease>,
+        text: &Text,
+        params: &[Value],
+        position: Position,
+    ) -> Result<Option<Vec<Row>>, Fault> {
+        let started = clock::now();
+        let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
+        let patience = self.exclusive.patience(ctx);
+        let (mut replays, mut lessons) = (1, 3);
+        loop {
+            let mut lease = match own.take() {
+                Some(lease) => lease,
+                None => self.exclusive.acquire(patience, text.name(), text.place()).await?,
+            };
+            lease.mark(State::Busy);
+            let error =
+                match timeout_at(until, lease.connection().run_if_replayed(text, params, position)).await {
+                    Ok(Ok(answer)) => {
+                        lease.mark(State::Clean);
+                        return Ok(answer.map(|answer| answer.rows));
+                    }
+                    Ok(Err(error)) => error,
+                    Err(_) => return Err(timed_out(text, started)),
+                };
+            if lessons > 0 && lease.connection().learn(text, &error) {
+                lease.mark(State::Clean);
+                lessons -= 1;
+                own = Some(lease);
+                continue;
+            }
+            match fault::failure(error) {
+                Failure::Answered(answer) => {
+                    lease.mark(State::Clean);
+                    return Err(fault::timed(answer, text, started));
+                }
+                Failure::Lost(_) if replays > 0 => replays -= 1,
+                lost => return Err(lost.into_fault(Class::Read)),
             }
         }
     }
@@ -380,6 +536,14 @@ impl Pool {
         let (answer, position) = futures_util::future::join(run, lease.connection().position()).await;
         Ok((answer?, position))
     }
+}
+
+/// What became of a statement that was offered to the shared connections.
+enum Routed {
+    /// It was answered; `None` where the server had not come as far as was asked for.
+    Done(Result<Option<Answer>, Fault>),
+    /// It is to go on a connection of its own, for which one may be held already.
+    Own(Option<Lease>),
 }
 
 /// How a piece of work that was given a deadline ended.

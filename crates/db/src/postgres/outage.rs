@@ -47,9 +47,20 @@ impl Outage {
         match &*self.known() {
             None => Next::Try,
             Some(known) if known.next_try <= now => Next::Try,
-            Some(known) if now - known.since > patience => Next::GiveUp(known.why.clone()),
+            Some(known) if now.saturating_duration_since(known.since) > patience => {
+                Next::GiveUp(known.why.clone())
+            }
             Some(known) => Next::Wait(known.next_try),
         }
+    }
+
+    /// Why, if it has been down for longer than `patience`.
+    pub(super) fn lasts(&self, now: Instant, patience: Duration) -> Option<String> {
+        let known = self.known();
+        known
+            .as_ref()
+            .filter(|known| now.saturating_duration_since(known.since) > patience)
+            .map(|it| it.why.clone())
     }
 
     /// A try failed.

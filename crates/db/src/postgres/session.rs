@@ -92,11 +92,11 @@ impl Session {
         // Stands until the server has answered well: also when this future is dropped in between.
         let doubt = Doubt::enter(&self.doubtful);
         let work = async {
-            let statement = match connection.prepared(text) {
-                Some(statement) => statement,
+            let prepared = match connection.prepared(text) {
+                Some(prepared) => prepared,
                 None => connection.prepare(text, params).await?,
             };
-            connection.run(&statement, params).await
+            connection.run(text, &prepared, params).await
         };
         // Whatever its class: without a COMMIT nothing can have been done.
         match within(&self.lease, until, Class::Read, work).await {
@@ -110,9 +110,8 @@ impl Session {
     }
 
     fn fault(&self, error: Error, text: &Text, started: std::time::Instant) -> Fault {
-        if fault::is_stale(&error) {
+        if self.lease.connection().learn(text, &error) {
             // A migration came between; the transaction is lost, and another try will do.
-            self.lease.connection().forget(text);
             return Fault::SerializationFailure;
         }
         fault::timed(fault::failure(error).into_fault(Class::Read), text, started)
@@ -126,21 +125,22 @@ impl Session {
     ) -> Result<impl Stream<Item = Result<Row, Fault>> + Send + 'static, Fault> {
         let started = clock::now();
         self.lease.runs(text.name());
-        let mut again = true;
+        let mut tries = 3;
         let rows = loop {
             let connection = self.lease.connection();
             let starting = async {
-                let statement = match connection.prepared(&text) {
-                    Some(statement) => statement,
+                let prepared = match connection.prepared(&text) {
+                    Some(prepared) => prepared,
                     None => connection.prepare(&text, &params).await?,
                 };
-                connection.start(&statement, &params).await
+                connection.start(&text, &prepared, &params).await
             };
             match within(&self.lease, self.until, Class::Read, starting).await {
                 Bounded::Answered(Ok(rows)) => break rows,
-                Bounded::Answered(Err(error)) if again && fault::is_stale(&error) => {
-                    again = false;
-                    self.lease.connection().forget(&text);
+                Bounded::Answered(Err(error))
+                    if tries > 0 && self.lease.connection().learn(&text, &error) =>
+                {
+                    tries -= 1;
                     self.restart().await?;
                 }
                 Bounded::Answered(Err(error)) => {

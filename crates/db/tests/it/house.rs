@@ -7,7 +7,7 @@ use burgeon_core::{Ctx, Deadline};
 use burgeon_db::{Config, Db};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
-use burgeon_services::Postgres;
+use burgeon_services::{PgBouncer, PoolMode, Postgres};
 use tempfile::TempDir;
 
 /// A fresh database, removed when dropped.
@@ -17,9 +17,11 @@ pub(crate) struct House {
     pub(crate) meters: Meters,
     pub(crate) tasks: Tasks,
     directory: Option<TempDir>,
+    _bouncer: Option<PgBouncer>,
 }
 
-/// One body, both engines: the tests `NAME::sqlite` and `NAME::postgres`.
+/// One body, both engines, and Postgres behind a transaction pooler: the tests `NAME::sqlite`, `NAME::postgres` and
+/// `NAME::pooled`.
 macro_rules! on_both_engines {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
@@ -31,6 +33,11 @@ macro_rules! on_both_engines {
             #[tokio::test]
             async fn postgres() {
                 super::$name($crate::house::House::postgres().await).await;
+            }
+
+            #[tokio::test]
+            async fn pooled() {
+                super::$name($crate::house::House::pooled().await).await;
             }
         }
     )+};
@@ -56,11 +63,20 @@ impl House {
         Self::at(&Config::at(url), None).await
     }
 
+    /// As [`postgres`](Self::postgres), reached through a PgBouncer in transaction mode.
+    pub(crate) async fn pooled() -> House {
+        let server = Postgres::shared().await.unwrap();
+        let bouncer = PgBouncer::start(server, PoolMode::Transaction).await.unwrap();
+        let url = bouncer.url_for(&server.create_database().await.unwrap());
+        let house = Self::at(&Config::at(url), None).await;
+        House { _bouncer: Some(bouncer), ..house }
+    }
+
     async fn at(config: &Config, directory: Option<TempDir>) -> House {
         let meters = Meters::new();
         let tasks = Tasks::new(&meters);
         let db = Db::open(config, &tasks, &meters).await.unwrap();
-        House { db, ctx: Ctx::background(), meters, tasks, directory }
+        House { db, ctx: Ctx::background(), meters, tasks, directory, _bouncer: None }
     }
 
     /// The file of a SQLite database.

@@ -4,6 +4,8 @@ mod addresses;
 mod faults;
 mod listen;
 mod pool;
+mod pooled;
+mod shared;
 mod values;
 
 use std::time::Duration;

@@ -13,6 +13,8 @@ use super::{Yard, within};
 async fn a_pool_that_ran_dry_names_who_holds_it_where_and_for_how_long() {
     let Yard { db, ctx, .. } = &Yard::open_with(|config| {
         config.postgres.max_connections = 1;
+        // Else a statement that finds all connections in use would go to a shared one.
+        config.postgres.pipelining = false;
         config.acquire_timeout = Duration::from_millis(100);
     })
     .await;
@@ -143,7 +145,7 @@ async fn a_failed_transaction_cannot_be_committed_by_looking_away() {
                 "fail_later",
                 "select 1 / (n - 2), cast(pg_sleep(0.05) as text) from generate_series(1, 2) as n"
             );
-            let _ = timeout(Duration::from_millis(5), failing.all::<(i64, String)>(tx)).await;
+            let _ = timeout(Duration::from_millis(40), failing.all::<(i64, String)>(tx)).await;
             Ok(())
         })
         .await;
@@ -226,7 +228,7 @@ async fn what_is_no_longer_needed_is_closed_and_closing_waits_for_what_is_in_use
 }
 
 /// The future's output, unless it needs more polls than that: then it is dropped where it stands.
-async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(super) async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut left = polls;
     std::future::poll_fn(move |cx| match future.as_mut().poll(cx) {
