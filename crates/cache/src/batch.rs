@@ -1,0 +1,133 @@
+//! Many keys at once: one look at memory each, and one load for all that is missing.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use burgeon_core::{Ctx, Result};
+use tokio::time::{Instant, timeout};
+
+use crate::fault::Shared;
+use crate::flight::{Gate, Landed, Landing, Seat};
+use crate::inner::Inner;
+use crate::load::Load;
+use crate::loader::{Loader, Many};
+use crate::walk::Waited;
+
+/// What one key of a batch comes to.
+enum Place<V> {
+    There(Option<Arc<V>>),
+    Aboard(u64, Seat<V>),
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// A value, or none, for each key, in the keys' order.
+    pub(crate) async fn many(self: Arc<Self>, ctx: Ctx, keys: Vec<K>) -> Result<Vec<Option<Arc<V>>>> {
+        let loader = self.loader.clone().ok_or_else(|| self.no_loader())?;
+        let until = self.until(&ctx, Instant::now());
+        let mut missing = Vec::new();
+        let mut places = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let hash = self.hash(key);
+            places.push(match self.hit(hash, key) {
+                Some(value) => Place::There(value),
+                None => {
+                    self.meters.misses.increment();
+                    match self.board(hash, key, false) {
+                        Gate::There(value) => Place::There(value),
+                        Gate::Joined(seat) => {
+                            self.meters.joined.increment();
+                            Place::Aboard(hash, seat)
+                        }
+                        Gate::Leads(seat, landing) => {
+                            missing.push(landing);
+                            Place::Aboard(hash, seat)
+                        }
+                    }
+                }
+            });
+        }
+        match &loader {
+            Loader::Many(many) if !missing.is_empty() => self.depart_together(&ctx, missing, many.clone()),
+            _ => {
+                for landing in missing {
+                    let loader = loader.clone();
+                    let begin = move |load, key| loader.load(load, key);
+                    self.depart(&ctx, landing, self.config.background_completion, begin);
+                }
+            }
+        }
+        let mut values = Vec::with_capacity(keys.len());
+        for (key, place) in keys.iter().zip(places) {
+            values.push(match place {
+                Place::There(value) => value,
+                Place::Aboard(hash, seat) => self.arrive(&ctx, &loader, hash, key, seat, until).await?,
+            });
+        }
+        Ok(values)
+    }
+
+    async fn arrive(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        loader: &Loader<K, V>,
+        hash: u64,
+        key: &K,
+        mut seat: Seat<V>,
+        until: Instant,
+    ) -> Result<Option<Arc<V>>> {
+        match self.wait(&mut seat, hash, key, until).await {
+            Waited::Landed(Landed::Value { value, tags })
+                if !seat.was_late(self.tombstones.latest(&tags)) =>
+            {
+                Ok(value)
+            }
+            // Overtaken or given up: this key alone goes the whole way.
+            Waited::Landed(Landed::Value { .. } | Landed::Abandoned) => {
+                let loader = loader.clone();
+                let begin = move |load, key| loader.load(load, key);
+                Box::pin(self.clone().walk(ctx.clone(), hash, key.clone(), begin)).await
+            }
+            Waited::Landed(Landed::Failed(shared)) => self.settle_for_less(hash, key, || shared.into_error()),
+            Waited::Stale(value) => Ok(value),
+            Waited::TooLong => self.settle_for_less(hash, key, || self.too_late(self.config.load_timeout)),
+        }
+    }
+
+    /// One load for all these keys. What the loader says of lifetime and tags holds for all of them.
+    fn depart_together(self: &Arc<Self>, ctx: &Ctx, landings: Vec<Landing<K, V>>, many: Many<K, V>) {
+        let ctx = landings.iter().fold(self.ctx_of_load(ctx, 0), |ctx, landing| {
+            ctx.advance(self.generations.floor(landing.hash()));
+            ctx
+        });
+        let load = Load::new(ctx, None);
+        let limit = self.config.load_timeout;
+        let inner = self.clone();
+        let flight = async move {
+            let _loading = inner.meters.loading.enter();
+            let started = Instant::now();
+            let keys = landings.iter().map(|landing| landing.key().clone()).collect();
+            let loading = timeout(limit, async { many(load.clone(), keys).await });
+            let outcome = loading.await.unwrap_or_else(|_| Err(inner.too_late(limit)));
+            let (said, cost) = (load.said(), started.elapsed());
+            match outcome {
+                Ok(mut found) => {
+                    for landing in landings {
+                        let loaded = found.remove(landing.key()).into();
+                        landing.land(Ok(loaded), &said, cost);
+                    }
+                }
+                Err(error) => {
+                    let shared = Shared::new(error);
+                    for landing in landings {
+                        landing.land(Err(shared.clone().into_error()), &said, cost);
+                    }
+                }
+            }
+        };
+        drop(self.tasks.spawn("cache.load", flight));
+    }
+}

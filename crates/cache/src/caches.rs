@@ -1,0 +1,258 @@
+//! The caches of an application: made by name, each with its own size, lifetimes and loader.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use burgeon_core::units::Size;
+use burgeon_core::{Error, Result};
+use burgeon_meter::Meters;
+use burgeon_resilience::random::Dice;
+use burgeon_runtime::Tasks;
+use foldhash::quality::RandomState;
+
+use crate::cache::Cache;
+use crate::flights::Flights;
+use crate::generations::Generations;
+use crate::inner::{Inner, Measure};
+use crate::load::{Load, Loaded};
+use crate::loader::Loader;
+use crate::meters::CacheMeters;
+use crate::near::Near;
+use crate::sync::hold;
+use crate::tombstones::Tombstones;
+use crate::view::View;
+use crate::{Clock, Config};
+
+/// Makes caches. Cloning shares the list.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// use burgeon_cache::{Cache, Caches, Config, Load};
+/// use burgeon_core::{Ctx, Result};
+///
+/// async fn load_product(shelf: &'static [&'static str], load: Load, id: usize) -> Result<Option<String>> {
+///     load.tag(format_args!("product:{id}"));
+///     Ok(shelf.get(id).map(|name| name.to_string()))
+/// }
+///
+/// let meters = burgeon_meter::Meters::new();
+/// let tasks = burgeon_runtime::Tasks::new(&meters);
+/// let caches = Caches::new(&Config::default(), &tasks, &meters)?;
+///
+/// let products: Cache<usize, String> =
+///     caches.named("product").ttl(Duration::from_secs(60)).loader(&["mug", "plate"][..], load_product);
+///
+/// let ctx = Ctx::background();
+/// assert_eq!(products.get(&ctx, &0).await?.as_deref().map(String::as_str), Some("mug"));
+/// assert_eq!(products.get(&ctx, &7).await?, None);
+/// products.invalidate_tag(&ctx, "product:0");
+/// # Result::<()>::Ok(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Caches(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    tasks: Tasks,
+    meters: Meters,
+    clock: Clock,
+    // Not a tokio mutex: nothing awaits under it.
+    made: Mutex<BTreeMap<String, Box<dyn Fn() -> View + Send + Sync>>>,
+}
+
+/// A cache that is about to be made. Ends with [`loader`](Self::loader), [`batch_loader`](Self::batch_loader) or
+/// [`without_loader`](Self::without_loader).
+#[must_use = "a cache is made by `loader`, `batch_loader` or `without_loader`"]
+pub struct Named<K, V> {
+    shared: Arc<Shared>,
+    name: String,
+    config: Config,
+    size: u64,
+    measure: Measure<K, V>,
+    fallback: Option<Arc<V>>,
+}
+
+impl Caches {
+    /// Caches whose loads are tasks of `tasks`, and which count in `meters`.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](burgeon_core::Kind::Invalid) when the configuration makes no sense.
+    pub fn new(config: &Config, tasks: &Tasks, meters: &Meters) -> Result<Self> {
+        Self::with_clock(config, tasks, meters, Clock::coarse())
+    }
+
+    /// As [`new`](Self::new), with lifetimes by another clock: [`Clock::exact`] where a test pauses the time.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_clock(config: &Config, tasks: &Tasks, meters: &Meters, clock: Clock) -> Result<Self> {
+        config.validate().map_err(Error::invalid)?;
+        let (config, tasks, meters) = (config.clone(), tasks.clone(), meters.clone());
+        Ok(Self(Arc::new(Shared { config, tasks, meters, clock, made: Mutex::default() })))
+    }
+
+    /// A cache of this name. The name labels its meters.
+    pub fn named<K, V>(&self, name: impl Into<String>) -> Named<K, V> {
+        Named {
+            shared: self.0.clone(),
+            name: name.into(),
+            config: self.0.config.clone(),
+            size: self.0.config.entries,
+            measure: Measure::Entries,
+            fallback: None,
+        }
+    }
+
+    /// What a person wants to know of each, by name.
+    pub fn view(&self) -> Vec<View> {
+        hold(&self.0.made).values().map(|view| view()).collect()
+    }
+}
+
+impl fmt::Debug for Caches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caches").field("made", &hold(&self.0.made).keys()).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Named<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// Holds at most so many entries. By default as many as [`Config::entries`].
+    pub fn entries(mut self, entries: u64) -> Self {
+        (self.size, self.measure) = (entries, Measure::Entries);
+        self
+    }
+
+    /// Takes at most so many bytes. `measure` says how many a key and a value take, without the 256 that the cache adds for
+    /// itself.
+    pub fn bytes(mut self, size: Size, measure: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        (self.size, self.measure) = (size.as_bytes(), Measure::Bytes(Arc::new(measure)));
+        self
+    }
+
+    /// How long values are fresh.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        self.with(|config| config.ttl = ttl)
+    }
+
+    /// How long after that a value is served at once while a load goes on behind it.
+    pub fn revalidate(self, revalidate: Duration) -> Self {
+        self.with(|config| config.revalidate = revalidate)
+    }
+
+    /// Serves this when a load fails and there is no older value.
+    pub fn fallback(mut self, value: V) -> Self {
+        self.fallback = Some(Arc::new(value));
+        self
+    }
+
+    /// Changes any setting for this cache alone.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// The cache, whose values come from `load`. `parts` is what it needs: a database, a client, a tuple of several.
+    ///
+    /// The loader belongs to the cache, because it outlives its first caller, and refreshes have no caller at all. It returns
+    /// a value, an `Option` where there may be none, or [`Loaded`] when it has more to say.
+    ///
+    /// # Panics
+    /// When there is a cache of this name already, or its settings make no sense: defects, found at start.
+    #[track_caller]
+    pub fn loader<P, F, Fut, R>(self, parts: P, load: F) -> Cache<K, V>
+    where
+        P: Clone + Send + Sync + 'static,
+        F: Fn(P, Load, K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R>> + Send + 'static,
+        R: Into<Loaded<V>>,
+    {
+        self.make(Some(Loader::one(parts, load)))
+    }
+
+    /// The cache, whose values come from `load`, which is asked for many keys at once where that is possible and for one
+    /// otherwise. What it does not answer, there is not.
+    ///
+    /// # Panics
+    /// As [`loader`](Self::loader).
+    #[track_caller]
+    pub fn batch_loader<P, F, Fut>(self, parts: P, load: F) -> Cache<K, V>
+    where
+        P: Clone + Send + Sync + 'static,
+        F: Fn(P, Load, Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<K, V>>> + Send + 'static,
+    {
+        self.make(Some(Loader::many(parts, load)))
+    }
+
+    /// The cache, whose values come from [`get_or_load`](Cache::get_or_load) and [`set`](Cache::set). Nothing refreshes
+    /// itself in it.
+    ///
+    /// # Panics
+    /// As [`loader`](Self::loader).
+    #[track_caller]
+    pub fn without_loader(self) -> Cache<K, V> {
+        self.make(None)
+    }
+
+    #[track_caller]
+    #[expect(
+        clippy::panic,
+        reason = "two caches of one name, or unsafe settings, are defects found at start"
+    )]
+    fn make(self, loader: Option<Loader<K, V>>) -> Cache<K, V> {
+        let Named { shared, name, config, size, measure, fallback } = self;
+        if let Err(why) = config.validate() {
+            panic!("the cache `{name}`: {why}");
+        }
+        // A guess; it only sizes what grows or adapts.
+        let residents = match measure {
+            Measure::Entries => size,
+            Measure::Bytes(_) => size / 1_024,
+        };
+        let hasher = RandomState::default();
+        let inner = Arc::new(Inner {
+            near: Near::new(size, residents.max(1)),
+            flights: Flights::new(),
+            generations: Generations::new(config.stripes),
+            tombstones: Tombstones::new(),
+            meters: CacheMeters::new(&shared.meters, &name),
+            tasks: shared.tasks.clone(),
+            clock: shared.clock,
+            dice: Dice::seeded(hasher.hash_one(&name)),
+            name: name.as_str().into(),
+            config,
+            measure,
+            loader,
+            fallback,
+            hasher,
+        });
+        let cache = Cache::new(inner);
+        // Weak, so that the list keeps no cache alive.
+        let seen = Arc::downgrade(cache.inner());
+        let last = cache.view();
+        let view = move || seen.upgrade().map_or_else(|| last.clone(), |inner| View::of(&inner));
+        if hold(&shared.made).insert(name.clone(), Box::new(view)).is_some() {
+            panic!("there are two caches called `{name}`; a name is one cache, to be cloned");
+        }
+        cache
+    }
+}
+
+impl<K, V> fmt::Debug for Named<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Named")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

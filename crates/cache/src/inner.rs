@@ -1,0 +1,148 @@
+//! What all handles of one cache share, and the smallest steps: look, keep, measure.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+
+use burgeon_resilience::random::{Dice, between, unit};
+use burgeon_runtime::Tasks;
+use foldhash::quality::RandomState;
+
+use crate::flight::Channel;
+use crate::flights::Flights;
+use crate::generations::Generations;
+use crate::loader::Loader;
+use crate::meters::CacheMeters;
+use crate::near::Near;
+use crate::stored::{Life, Look, Stored};
+use crate::tombstones::{Tombstones, Verdict};
+use crate::{Clock, Config};
+
+pub(crate) struct Inner<K, V> {
+    pub(crate) name: Arc<str>,
+    pub(crate) config: Config,
+    pub(crate) measure: Measure<K, V>,
+    pub(crate) loader: Option<Loader<K, V>>,
+    pub(crate) fallback: Option<Arc<V>>,
+    pub(crate) near: Near<K, Stored<V>>,
+    pub(crate) flights: Flights<K, Arc<Channel<V>>>,
+    pub(crate) generations: Generations,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) meters: CacheMeters,
+    pub(crate) tasks: Tasks,
+    pub(crate) clock: Clock,
+    pub(crate) hasher: RandomState,
+    pub(crate) dice: Dice,
+}
+
+/// What an entry weighs.
+pub(crate) enum Measure<K, V> {
+    /// One.
+    Entries,
+    /// What the application says of key and value, and what the cache needs beside them.
+    Bytes(Bytes<K, V>),
+}
+
+type Bytes<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+
+/// What an entry needs beside its key's and value's own memory: entry, table, queues, sketch, ghost.
+pub(crate) const OVERHEAD: u64 = 256;
+
+impl<K, V> Inner<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// What is there now.
+    pub(crate) fn look<Q>(&self, hash: u64, key: &Q) -> Look<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let (now, version) = (self.clock.now(), self.tombstones.now());
+        self.near
+            .read(hash, key, |stored| stored.look(now, version, &self.tombstones))
+            .unwrap_or(Look::Nothing)
+    }
+
+    /// What may be served when nothing better can be had. Asked anew each time: it may have been removed meanwhile.
+    pub(crate) fn at_worst(&self, hash: u64, key: &K) -> Option<Option<Arc<V>>> {
+        let now = self.clock.now();
+        self.near.read(hash, key, |stored| stored.at_worst(now, &self.tombstones))?
+    }
+
+    /// Whether an early refresh is due: XFetch, which is the earlier the longer a load takes, and earlier by the load's own
+    /// time, so that the new value has landed when the old one expires.
+    pub(crate) fn is_due(&self, remaining: u64, cost: u64) -> bool {
+        // In (0, 1], so that the logarithm is finite.
+        let chance = 1.0 - unit(self.dice.roll());
+        -(cost.max(1) as f64) * self.config.beta * chance.ln() >= remaining.saturating_sub(cost + 1) as f64
+    }
+
+    /// Keeps the value unless its load was overtaken by an invalidation. Answers whether it was kept.
+    pub(crate) fn keep(&self, hash: u64, key: &K, generation: u64, stored: Stored<V>, weight: u64) -> bool {
+        let (stamp, tags) = (stored.stamp, stored.tags.clone());
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let inserted = self.near.insert_if(hash, key.clone(), stored, weight, |present| {
+            self.generations.now(hash) == generation
+                && self.tombstones.verdict(stamp, &tags) == Verdict::Alive
+                // A flight that was overtaken by another one of the same generation.
+                && present.is_none_or(|present| present.stamp <= stamp)
+        });
+        self.meters.evicted.add(inserted.evicted as u64);
+        self.meters.entries.add(inserted.residents);
+        self.meters.weight.add(inserted.weight);
+        if !inserted.admitted {
+            self.meters.discarded_generation.increment();
+        }
+        inserted.admitted
+    }
+
+    /// What the entry weighs; `None` when it is more than the limit for one.
+    pub(crate) fn weigh(&self, key: &K, value: Option<&V>, said: Option<u64>) -> Option<u64> {
+        let weight = match (&self.measure, value) {
+            (Measure::Entries, _) => return Some(said.unwrap_or(1)),
+            (Measure::Bytes(measure), Some(value)) => said.unwrap_or_else(|| measure(key, value)),
+            (Measure::Bytes(_), None) => said.unwrap_or(0),
+        };
+        (weight <= self.config.payload_limit).then(|| weight.saturating_add(OVERHEAD))
+    }
+
+    /// The life of a value that is stored now.
+    pub(crate) fn life(&self, ttl: Duration, cost: Duration, is_there: bool) -> Life {
+        let config = &self.config;
+        let now = self.clock.now();
+        let ttl = match is_there {
+            true => ttl,
+            false => ttl.min(config.negative_ttl),
+        };
+        let factor = between(self.dice.roll(), 1.0 - config.jitter, 1.0 + config.jitter);
+        let lasts = millis(ttl.mul_f64(factor)).max(1);
+        let fresh = now.saturating_add(lasts);
+        // That something is not there is not worth keeping beyond its time.
+        let after = |more: Duration| if is_there { fresh.saturating_add(millis(more)) } else { fresh };
+        Life {
+            fresh,
+            eager: (lasts as f64 * (1.0 - config.eager)) as u64,
+            revalidate: after(config.revalidate),
+            kept: after(config.stale_max),
+            cost: millis(cost),
+            stale: false,
+        }
+    }
+
+    /// The life of a value that is kept because a load failed.
+    pub(crate) fn prolonged(&self, life: Life) -> Life {
+        let fresh = self.clock.now().saturating_add(millis(self.config.throttle)).min(life.kept);
+        Life { fresh, eager: 0, revalidate: fresh, stale: true, ..life }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,141 @@
+//! What lies in the near store: a value and what is known of its life.
+//!
+//! ```text
+//!   stored ───────── eager ──── fresh ends ── revalidate ends ─────── kept until
+//!   │   served at once  │ early   │ served, one │ loaded; served only     │ gone
+//!   │                   │ refresh │ load behind │ when that fails         │
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::tombstones::{Tombstones, Verdict};
+
+/// A value or the knowledge that there is none, and until when it is believed. Times are the clock's milliseconds.
+#[derive(Debug)]
+pub(crate) struct Stored<V> {
+    /// `None`: there is no such thing.
+    pub(crate) value: Option<Arc<V>>,
+    /// The cache's version when the load began.
+    pub(crate) stamp: u64,
+    /// Hashes of its tags.
+    pub(crate) tags: Arc<[u64]>,
+    pub(crate) validators: Option<Arc<Validators>>,
+    pub(crate) life: Life,
+    /// Zero once it was expired by hand or by tag.
+    fresh_until: AtomicU64,
+    /// The cache's version at which its tags were last found alive.
+    verified: AtomicU64,
+}
+
+/// The milestones of a life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Life {
+    /// When its freshness ends.
+    pub(crate) fresh: u64,
+    /// How long before that an early refresh may happen.
+    pub(crate) eager: u64,
+    /// Until when it is served while a load goes on behind it.
+    pub(crate) revalidate: u64,
+    /// Until when it is kept.
+    pub(crate) kept: u64,
+    /// How long its load took.
+    pub(crate) cost: u64,
+    /// Whether it is past its true freshness already: kept alive after a failed load.
+    pub(crate) stale: bool,
+}
+
+/// By what an origin can tell that nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Validators {
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<String>,
+}
+
+/// What a reader finds.
+#[derive(Debug)]
+pub(crate) enum Look<V> {
+    /// A value to serve.
+    Fresh { value: Option<Arc<V>>, stale: bool },
+    /// A value to serve, near enough to its end that an early refresh may be due.
+    Early { value: Option<Arc<V>>, remaining: u64, cost: u64 },
+    /// A value to serve while a load goes on behind it.
+    Revalidate(Option<Arc<V>>),
+    /// Nothing to serve unless a load fails.
+    Stale,
+    /// Nothing.
+    Nothing,
+}
+
+impl<V> Stored<V> {
+    pub(crate) fn new(
+        value: Option<Arc<V>>,
+        stamp: u64,
+        tags: Arc<[u64]>,
+        validators: Option<Arc<Validators>>,
+        life: Life,
+    ) -> Self {
+        Self {
+            value,
+            stamp,
+            tags,
+            validators,
+            life,
+            fresh_until: AtomicU64::new(life.fresh),
+            verified: AtomicU64::new(stamp),
+        }
+    }
+
+    /// What it is to a reader at `now`, when the cache is at `version`.
+    pub(crate) fn look(&self, now: u64, version: u64, tombstones: &Tombstones) -> Look<V> {
+        if self.verified.load(Ordering::Acquire) != version && !self.verify(version, tombstones) {
+            return Look::Nothing;
+        }
+        let until = self.fresh_until.load(Ordering::Relaxed);
+        let value = || self.value.clone();
+        if now + self.life.eager < until {
+            return Look::Fresh { value: value(), stale: self.life.stale };
+        }
+        if now < until {
+            return match self.life.stale {
+                true => Look::Fresh { value: value(), stale: true },
+                false => Look::Early { value: value(), remaining: until - now, cost: self.life.cost },
+            };
+        }
+        match now {
+            // What was expired on purpose is not served on the way.
+            _ if until > 0 && now < self.life.revalidate => Look::Revalidate(value()),
+            _ if now < self.life.kept => Look::Stale,
+            _ => Look::Nothing,
+        }
+    }
+
+    /// The value, if it may be served when nothing better can be had.
+    pub(crate) fn at_worst(&self, now: u64, tombstones: &Tombstones) -> Option<Option<Arc<V>>> {
+        let gone = now >= self.life.kept || tombstones.verdict(self.stamp, &self.tags) == Verdict::Removed;
+        (!gone).then(|| self.value.clone())
+    }
+
+    /// From now on it is stale.
+    pub(crate) fn expire(&self) {
+        self.fresh_until.store(0, Ordering::Relaxed);
+    }
+
+    /// The same value with another life.
+    pub(crate) fn renewed(&self, life: Life, stamp: u64) -> Self {
+        Self::new(self.value.clone(), stamp, self.tags.clone(), self.validators.clone(), life)
+    }
+
+    /// Something was invalidated since it was last looked at; was it this? Answers whether anything of it may be served.
+    #[cold]
+    fn verify(&self, version: u64, tombstones: &Tombstones) -> bool {
+        match tombstones.verdict(self.stamp, &self.tags) {
+            Verdict::Removed => return false,
+            Verdict::Expired => self.expire(),
+            Verdict::Alive => {}
+        }
+        // After the expiry, so that whoever sees this sees that.
+        self.verified.store(version, Ordering::Release);
+        true
+    }
+}

@@ -1,0 +1,171 @@
+//! The life of a read: memory, then a load shared with all who want the same, then the next best thing.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use burgeon_core::{Ctx, Result};
+use tokio::time::{Instant, timeout_at};
+
+use crate::fault::Fault;
+use crate::flight::{Gate, Landed, Seat};
+use crate::inner::Inner;
+use crate::load::{Load, Loaded};
+use crate::loader::Loading;
+use crate::stored::Look;
+
+/// A caller with a stale value at hand waits for this part of its remaining time.
+const PATIENCE: u32 = 4;
+
+impl<K, V> Inner<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// The way of nearly all reads. `None`: it takes more than memory.
+    pub(crate) fn hit<Q>(self: &Arc<Self>, hash: u64, key: &Q) -> Option<Option<Arc<V>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.look(hash, key) {
+            Look::Fresh { value, stale: false } => {
+                self.meters.hit(hash);
+                Some(value)
+            }
+            Look::Fresh { value, stale: true } => {
+                self.meters.hits_stale.increment();
+                self.meters.stale_failed.increment();
+                Some(value)
+            }
+            Look::Early { value, remaining, cost } => {
+                self.meters.hit(hash);
+                if self.is_due(remaining, cost) && self.refresh(hash, &key.to_owned()) {
+                    self.meters.refreshed_early.increment();
+                }
+                Some(value)
+            }
+            Look::Revalidate(value) if self.loader.is_some() => {
+                self.meters.hits_stale.increment();
+                self.meters.stale_revalidating.increment();
+                self.refresh(hash, &key.to_owned());
+                Some(value)
+            }
+            Look::Revalidate(_) | Look::Stale | Look::Nothing => None,
+        }
+    }
+
+    /// Begins a load that nobody waits for, unless one is under way. Answers whether it did.
+    fn refresh(self: &Arc<Self>, hash: u64, key: &K) -> bool {
+        let Some(loader) = self.loader.clone() else { return false };
+        // Somebody else won, or it has happened already.
+        let Gate::Leads(_, landing) = self.board(hash, key, true) else { return false };
+        self.depart(&Ctx::background(), landing, true, move |load, key| loader.load(load, key));
+        true
+    }
+
+    /// The whole way. `begin` is called at most once: whoever leads a load takes what it brings.
+    pub(crate) async fn walk<B>(
+        self: Arc<Self>,
+        ctx: Ctx,
+        hash: u64,
+        key: K,
+        begin: B,
+    ) -> Result<Option<Arc<V>>>
+    where
+        B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
+    {
+        self.meters.misses.increment();
+        let started = Instant::now();
+        let until = self.until(&ctx, started);
+        let mut begin = Some(begin);
+        loop {
+            // Work past its deadline is not started.
+            if until <= Instant::now() {
+                return self.settle_for_less(hash, &key, || self.too_late(started.elapsed()));
+            }
+            let mut seat = match self.board(hash, &key, false) {
+                Gate::There(value) => return Ok(value),
+                Gate::Joined(seat) => {
+                    self.meters.joined.increment();
+                    seat
+                }
+                Gate::Leads(seat, landing) => {
+                    if let Some(begin) = begin.take() {
+                        self.depart(&ctx, landing, self.config.background_completion, begin);
+                    }
+                    seat
+                }
+            };
+            match self.wait(&mut seat, hash, &key, until).await {
+                Waited::Landed(Landed::Value { value, tags }) => {
+                    if !seat.was_late(self.tombstones.latest(&tags)) {
+                        return Ok(value);
+                    }
+                }
+                Waited::Landed(Landed::Failed(shared)) => {
+                    return self.settle_for_less(hash, &key, || shared.into_error());
+                }
+                Waited::Landed(Landed::Abandoned) => {}
+                Waited::Stale(value) => return Ok(value),
+                Waited::TooLong => {
+                    return self.settle_for_less(hash, &key, || self.too_late(started.elapsed()));
+                }
+            }
+        }
+    }
+
+    /// Until when a caller waits.
+    pub(crate) fn until(&self, ctx: &Ctx, now: Instant) -> Instant {
+        let limit = now + self.config.load_timeout;
+        ctx.deadline().map_or(limit, |deadline| limit.min(deadline.instant().into()))
+    }
+
+    /// Waits for the landing; with a stale value at hand, only as long as patience goes.
+    pub(crate) async fn wait(&self, seat: &mut Seat<V>, hash: u64, key: &K, until: Instant) -> Waited<V> {
+        if self.at_worst(hash, key).is_some() {
+            let now = Instant::now();
+            let patience = ((until - now) / PATIENCE).min(self.config.soft_timeout);
+            if let Ok(landed) = timeout_at(now + patience, seat.landed()).await {
+                return Waited::Landed(landed);
+            }
+            // Looked up again: it may have been removed while we waited.
+            if let Some(value) = self.at_worst(hash, key) {
+                self.meters.stale_slow.increment();
+                return Waited::Stale(value);
+            }
+        }
+        match timeout_at(until, seat.landed()).await {
+            Ok(landed) => Waited::Landed(landed),
+            Err(_) => Waited::TooLong,
+        }
+    }
+
+    /// The stale value, the fallback, or the error: in this order.
+    pub(crate) fn settle_for_less(
+        &self,
+        hash: u64,
+        key: &K,
+        error: impl FnOnce() -> burgeon_core::Error,
+    ) -> Result<Option<Arc<V>>> {
+        if let Some(value) = self.at_worst(hash, key) {
+            self.meters.stale_failed.increment();
+            return Ok(value);
+        }
+        match &self.fallback {
+            Some(fallback) => Ok(Some(fallback.clone())),
+            None => Err(error()),
+        }
+    }
+
+    pub(crate) fn no_loader(&self) -> burgeon_core::Error {
+        Fault::NoLoader { cache: self.name.clone() }.into_error()
+    }
+}
+
+/// How a wait ended.
+pub(crate) enum Waited<V> {
+    Landed(Landed<V>),
+    Stale(Option<Arc<V>>),
+    TooLong,
+}

@@ -1,0 +1,15 @@
+//! The cache through its public door.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+mod allocations;
+mod batches;
+mod house;
+mod invalidation;
+mod lifetimes;
+mod loaders;
+mod model;
+mod races;
+mod stale;
+mod storms;
+mod tags;
+mod transactions;
