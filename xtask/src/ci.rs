@@ -7,13 +7,14 @@ use crate::command::{cargo, follow, has_cargo};
 use crate::experiment::Sort;
 use crate::floors;
 use crate::install;
+use crate::loom;
 use crate::steps::{Outcome, Steps};
 use crate::tally::Tally;
 use crate::test::tests;
 
 /// Everything that runs before a change is taken
 ///
-/// Format, floors, dependencies, clippy, documents, tests, doctests, and the short forms of those chaos experiments and
+/// Format, floors, dependencies, clippy, documents, tests, doctests, loom, and the short forms of those chaos experiments and
 /// benches that are marked for it. Runs as root or not, without stdin, in a clean checkout; goes on after a failure, and
 /// ends with a table of where the time went and the line `N passed, N failed`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,7 @@ pub(crate) fn run(Args {}: &Args) -> Result<ExitCode, String> {
         ["clippy", "--locked", "--workspace", "--all-targets", "--keep-going", "--", "--deny", "warnings"];
     steps.command("clippy", plain(&clippy));
     tests(&mut steps, &[], &ENVIRONMENT);
+    steps.command("loom", loom::short());
     let mut doc = plain(&["doc", "--locked", "--workspace", "--no-deps", "--lib", "--keep-going"]);
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     steps.command("documents", doc);

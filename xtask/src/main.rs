@@ -9,6 +9,7 @@ mod command;
 mod experiment;
 mod floors;
 mod install;
+mod loom;
 mod services;
 mod steps;
 mod tally;
@@ -25,6 +26,7 @@ enum Verb {
     Test(test::Args),
     Bench(bench::Args),
     Chaos(chaos::Args),
+    Loom(loom::Args),
     Services(services::Args),
     Floors(floors::Args),
 }
@@ -36,7 +38,8 @@ Examples:
   cargo xtask ci                      all that runs before a change is taken
   cargo xtask services                Postgres, Redis and NATS to play with
   cargo xtask bench http --quick      what a request costs, beside its peers
-  cargo xtask chaos checkout          kill things and look for lost orders";
+  cargo xtask chaos checkout          kill things and look for lost orders
+  cargo xtask loom                    every interleaving of threads over the shared machines";
 
 fn main() -> ExitCode {
     let done = match Verb::parse() {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Chaos(args) => chaos::run(&args),
+        Verb::Loom(args) => loom::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Floors(args) => floors::run(&args),
     };

@@ -1,4 +1,4 @@
-//! The atomics of every machine: the standard library's, or loom's, which tries all interleavings.
+//! The atomics and locks of every machine: the standard library's, or loom's, which tries all interleavings.
 //!
 //! `cargo xtask loom` compiles the crate with `--cfg loom`; nothing but this file and the tests knows.
 
@@ -8,6 +8,6 @@
 )]
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic;
+pub(crate) use loom::sync::{Mutex, atomic};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic;
+pub(crate) use std::sync::{Mutex, atomic};

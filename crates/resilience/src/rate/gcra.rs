@@ -1,10 +1,9 @@
-//! The algorithm, over one number.
+//! The algorithm: one number in, one number out.
 
 use std::time::Duration;
 
 use super::Allowed;
 use crate::Instant;
-use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Nanoseconds since the clock's origin: a period divided by a limit is rarely a whole number of microseconds.
 pub(super) type Nanos = u64;
@@ -29,31 +28,22 @@ impl Rule {
         Self { each, burst: each.saturating_mul(u64::from(burst.max(1))) }
     }
 
-    /// Whether it may go. Otherwise after how long it may; `None`: never.
-    pub(super) fn admit(&self, tat: &AtomicU64, now: Nanos, cost: u32) -> Result<Allowed, Option<Duration>> {
+    /// Whether it may go, and then the new moment at which all is whole again. Otherwise after how long it may; `None`: never.
+    pub(super) fn next(
+        &self,
+        tat: Nanos,
+        now: Nanos,
+        cost: u32,
+    ) -> Result<(Nanos, Allowed), Option<Duration>> {
         let price = self.each.saturating_mul(u64::from(cost));
         if price > self.burst {
             return Err(None);
         }
-        let mut seen = tat.load(Ordering::Relaxed);
-        loop {
-            let used = seen.saturating_sub(now);
-            let next = used.saturating_add(price);
-            if next > self.burst {
-                return Err(Some(Duration::from_nanos(next - self.burst)));
-            }
-            match tat.compare_exchange_weak(
-                seen,
-                now.saturating_add(next),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => {
-                    let remaining = u32::try_from((self.burst - next) / self.each).unwrap_or(u32::MAX);
-                    return Ok(Allowed { remaining, reset: Duration::from_nanos(next) });
-                }
-                Err(changed) => seen = changed,
-            }
+        let used = tat.saturating_sub(now).saturating_add(price);
+        if used > self.burst {
+            return Err(Some(Duration::from_nanos(used - self.burst)));
         }
+        let remaining = u32::try_from((self.burst - used) / self.each).unwrap_or(u32::MAX);
+        Ok((now.saturating_add(used), Allowed { remaining, reset: Duration::from_nanos(used) }))
     }
 }

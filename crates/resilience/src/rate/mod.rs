@@ -15,10 +15,9 @@
 //! # Invariants
 //! - In any time `t` a key gets at most `burst + t * limit / per`.
 //! - A refusal changes nothing: who is refused does not wait longer for having asked.
-//! - Memory never grows: [`Config::keys`] places of 16 bytes. A key that is whole again gives up its place and loses nothing by it. Only
+//! - Memory never grows: [`Config::keys`] places of 17 bytes. A key that is whole again gives up its place and loses nothing by it. Only
 //!   when all eight places that a key may have are taken by keys in use is the one nearest to whole forgotten, and may burst once more;
 //!   [`View::forgotten`] counts that.
-//! - Two threads that meet a key for the first time in the same instant may each find it a place; it then has one more burst at most.
 //!
 //! # When not to use it
 //! Against overload: a rate says nothing about what the service can bear today.
@@ -146,9 +145,7 @@ impl Limiter {
     /// # Errors
     /// [`Why::Rate`], with the time after which exactly this request is admitted; without it when the cost is above the burst.
     pub fn admit(&self, now: Instant, key: u64, cost: u32) -> Result<Allowed, Refused> {
-        let now = gcra::nanos(now);
-        let slot = self.0.table.slot(now, key);
-        self.0.rule.admit(slot, now, cost).map_err(|after| {
+        self.0.table.admit(&self.0.rule, gcra::nanos(now), key, cost).map_err(|after| {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
             Refused { why: Why::Rate, after }
         })
@@ -182,7 +179,16 @@ impl Single {
     /// As [`Limiter::admit`].
     pub fn admit(&self, now: Instant, cost: u32) -> Result<Allowed, Refused> {
         let (rule, tat) = &*self.0;
-        rule.admit(tat, gcra::nanos(now), cost).map_err(|after| Refused { why: Why::Rate, after })
+        let now = gcra::nanos(now);
+        let mut seen = tat.load(Ordering::Relaxed);
+        loop {
+            let (next, allowed) =
+                rule.next(seen, now, cost).map_err(|after| Refused { why: Why::Rate, after })?;
+            match tat.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(allowed),
+                Err(changed) => seen = changed,
+            }
+        }
     }
 }
 

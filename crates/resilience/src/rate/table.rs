@@ -1,22 +1,29 @@
 //! The numbers of many keys in a fixed piece of memory: sets of eight places, as in a processor's cache.
 //!
 //! A place whose number lies in the past belongs to a key that is whole again: as good as empty, whoever's it was. So nothing
-//! need ever be swept, and a newcomer takes the place as it is.
+//! need ever be swept.
 
-use super::gcra::Nanos;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::Allowed;
+use super::gcra::{Nanos, Rule};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(super) struct Table {
-    sets: Box<[[Place; WAYS]]>,
+    // A lock for eight keys, held for some ten instructions: a place is two words, and loom found a way for every order of changing
+    // them one by one in which two keys shared a place or one key had two.
+    sets: Box<[Mutex<[Place; WAYS]>]>,
     forgotten: AtomicU64,
 }
 
-/// Whose it is, zero for nobody's, and the moment at which that key is whole again.
-#[derive(Debug)]
+/// Whose it is, and the moment at which that key is whole again: at the origin, nobody's.
+#[derive(Debug, Clone, Copy, Default)]
 struct Place {
-    key: AtomicU64,
-    tat: AtomicU64,
+    key: u64,
+    tat: Nanos,
 }
 
 const WAYS: usize = 8;
@@ -24,53 +31,44 @@ const WAYS: usize = 8;
 impl Table {
     pub(super) fn new(keys: usize) -> Self {
         let sets = keys.clamp(WAYS, 1 << 28).div_ceil(WAYS).next_power_of_two();
-        let place = |_| Place { key: AtomicU64::new(0), tat: AtomicU64::new(0) };
-        Self { sets: (0..sets).map(|_| std::array::from_fn(place)).collect(), forgotten: AtomicU64::new(0) }
+        Self {
+            sets: (0..sets).map(|_| Mutex::new([Place::default(); WAYS])).collect(),
+            forgotten: AtomicU64::new(0),
+        }
     }
 
-    /// The number of this key, in a place that is found or made.
-    pub(super) fn slot(&self, now: Nanos, key: u64) -> &AtomicU64 {
-        // Zero is nobody; whoever hashes to it shares with whoever hashes to one.
-        let key = key.max(1);
-        // The upper half chooses the set, so that keys of one set still differ in all that is stored.
+    pub(super) fn admit(
+        &self,
+        rule: &Rule,
+        now: Nanos,
+        key: u64,
+        cost: u32,
+    ) -> Result<Allowed, Option<Duration>> {
+        // The upper half chooses the set; all of it is compared.
         let set = &self.sets[(key >> 32) as usize & (self.sets.len() - 1)];
-        loop {
-            if let Some(place) = set.iter().find(|place| place.key.load(Ordering::Acquire) == key) {
-                return &place.tat;
-            }
-            if let Some(tat) = self.claim(set, now, key) {
-                return tat;
-            }
+        let mut places = set.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = places.iter_mut().find(|place| place.key == key && place.tat > now) {
+            let (tat, allowed) = rule.next(place.tat, now, cost)?;
+            place.tat = tat;
+            return Ok(allowed);
         }
-    }
-
-    /// Takes the place that is whole, or the one nearest to it. `None` when somebody else was faster: look again, it may have been for
-    /// the same key.
-    fn claim<'a>(&self, set: &'a [Place; WAYS], now: Nanos, key: u64) -> Option<&'a AtomicU64> {
-        let mut best: Option<(&Place, u64, Nanos)> = None;
-        for place in set {
-            let (owner, tat) = (place.key.load(Ordering::Acquire), place.tat.load(Ordering::Acquire));
-            // Whole is whole: the first of those, so that two newcomers meet.
-            let (tat, is_whole) = (tat.max(now), tat <= now);
-            if best.is_none_or(|(_, _, least)| tat < least) {
-                best = Some((place, owner, tat));
+        let (tat, allowed) = rule.next(now, now, cost)?;
+        // One that is whole, or the one nearest to it.
+        if let Some(place) = places.iter_mut().min_by_key(|place| place.tat.max(now)) {
+            if place.tat > now {
+                self.forgotten.fetch_add(1, Ordering::Relaxed);
             }
-            if is_whole {
-                break;
-            }
+            *place = Place { key, tat };
         }
-        let (place, owner, tat) = best?;
-        place.key.compare_exchange(owner, key, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        if tat > now {
-            self.forgotten.fetch_add(1, Ordering::Relaxed);
-            // If it changed meanwhile, the newcomer inherits it: stricter, never looser.
-            let _ = place.tat.compare_exchange(tat, now, Ordering::AcqRel, Ordering::Relaxed);
-        }
-        Some(&place.tat)
+        Ok(allowed)
     }
 
     pub(super) fn in_use(&self, now: Nanos) -> usize {
-        self.sets.iter().flatten().filter(|place| place.tat.load(Ordering::Relaxed) > now).count()
+        let in_set = |set: &Mutex<[Place; WAYS]>| {
+            let places = set.lock().unwrap_or_else(PoisonError::into_inner);
+            places.iter().filter(|place| place.tat > now).count()
+        };
+        self.sets.iter().map(in_set).sum()
     }
 
     pub(super) fn capacity(&self) -> usize {

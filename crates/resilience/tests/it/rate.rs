@@ -27,30 +27,30 @@ fn a_refusal_says_exactly_when_and_costs_nothing() {
 }
 
 #[test]
-fn a_million_keys_fit_into_the_memory_of_64_and_a_busy_one_is_not_forgotten_by_idle_ones() {
+fn any_number_of_keys_fits_into_the_memory_of_64_and_a_busy_one_is_not_forgotten_by_idle_ones() {
     let limiter = Limiter::new(of(10, Duration::from_secs(1), 1));
     let dice = Dice::seeded(9);
     let (mut admitted, busy) = (0, dice.roll());
-    for tick in 0..1_000_000u64 {
+    for tick in 0..200_000u64 {
         // 100 newcomers in 10 ms: each is whole again after 100 ms, 1,000 of them at a time.
         let now = Instant::from_micros(tick * 100);
         assert!(limiter.admit(now, dice.roll(), 1).is_ok());
         admitted += u32::from(limiter.admit(now, busy, 1).is_ok());
     }
-    let view = limiter.view(Instant::from_micros(100 * SECOND));
+    let view = limiter.view(Instant::from_micros(20 * SECOND));
     assert_eq!(view.capacity, 64);
     assert!(view.keys <= 64 && view.forgotten > 0, "{view:?}");
-    // 100 s at ten a second, and what being forgotten in a table 16 times too small gives away.
-    assert!(admitted >= 1_000, "{admitted}");
+    // 20 s at ten a second, and what being forgotten in a table 16 times too small gives away.
+    assert!(admitted >= 200, "{admitted}");
 
     let roomy = Limiter::new(Config { keys: 65_536, ..of(10, Duration::from_secs(1), 1) });
     let mut admitted = 0;
-    for tick in 0..1_000_000u64 {
+    for tick in 0..200_000u64 {
         let now = Instant::from_micros(tick * 100);
         assert!(roomy.admit(now, dice.roll(), 1).is_ok());
         admitted += u32::from(roomy.admit(now, busy, 1).is_ok());
     }
-    assert_eq!((admitted, roomy.view(Instant::ORIGIN).forgotten), (1_000, 0));
+    assert_eq!((admitted, roomy.view(Instant::ORIGIN).forgotten), (200, 0));
 }
 
 #[test]
