@@ -16,6 +16,10 @@ pub struct Config {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`. Default `sqlite:burgeon.db`: a file in the working
     /// directory, made at first start.
     pub url: Secret,
+    /// Replicas of a Postgres database: URLs as above, one for each, with `?weight=2` for a larger share. Default none.
+    /// Reads go to them, and see what their caller has written all the same. Which server is the primary is found out,
+    /// also after a promotion, so it does not matter which of them `url` names.
+    pub replicas: Vec<Secret>,
     /// How long one statement may run. Default 15 s: longer than any page, shorter than anybody's patience. The
     /// request's own deadline counts where it is stricter.
     #[serde(with = "units::duration")]
@@ -36,6 +40,8 @@ pub struct Config {
     pub sqlite: Sqlite,
     /// Settings that only Postgres knows.
     pub postgres: crate::postgres::Config,
+    /// How reads are spread over replicas.
+    pub routing: crate::Routing,
 }
 
 /// Settings of the SQLite engine.
@@ -75,12 +81,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: Secret::new("sqlite:burgeon.db"),
+            replicas: Vec::new(),
             statement_timeout: Duration::from_secs(15),
             acquire_timeout: Duration::from_secs(2),
             transaction_timeout: Duration::from_secs(30),
             stream_timeout: Duration::from_secs(600),
             sqlite: Sqlite::default(),
             postgres: crate::postgres::Config::default(),
+            routing: crate::Routing::default(),
         }
     }
 }
@@ -146,8 +154,13 @@ impl Config {
             }
         }
         match self.engine()? {
+            Engine::Sqlite if !self.replicas.is_empty() => {
+                Err("`database.replicas` is set, and `database.url` is a \
+                SQLite file, which has no replicas; remove the one or name a Postgres with the other"
+                    .to_owned())
+            }
             Engine::Sqlite => self.validate_sqlite(),
-            Engine::Postgres => self.postgres.validate(),
+            Engine::Postgres => self.postgres.validate().and_then(|()| self.routing.validate()),
         }
     }
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 #[cfg(doc)]
 use burgeon_core::Kind;
-use burgeon_core::{Ctx, Error, Result};
+use burgeon_core::{Ctx, Error, Position, Result};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
 
 use crate::meters::StatementMeters;
-use crate::on::Session;
+use crate::on::{Aim, Session};
 use crate::sqlite::Sqlite;
 use crate::stmt::{Class, Place};
 use crate::tx::{self, Tx};
-use crate::{Config, Engine, Fault, Read, Write, postgres};
+use crate::{Config, Engine, Fault, Read, Server, Write, postgres};
 
 /// A database. Cloning shares it.
 ///
@@ -34,7 +34,7 @@ pub(crate) struct Inner {
 /// The two engines, a closed set.
 pub(crate) enum EngineOf {
     Sqlite(Box<Sqlite>),
-    Postgres(postgres::Pool),
+    Postgres(postgres::Fleet),
 }
 
 impl Db {
@@ -50,13 +50,8 @@ impl Db {
                 EngineOf::Sqlite(Box::new(Sqlite::open(config, meters).map_err(Fault::into_error)?))
             }
             Engine::Postgres => {
-                let primary = postgres::Server {
-                    url: config.url.clone(),
-                    role: postgres::Role::Primary,
-                    name: "primary".to_owned(),
-                };
-                let pool = postgres::Pool::open(config, &primary, tasks, meters).await;
-                EngineOf::Postgres(pool.map_err(Fault::into_error)?)
+                let fleet = postgres::Fleet::open(config, tasks, meters).await;
+                EngineOf::Postgres(fleet.map_err(Fault::into_error)?)
             }
         };
         let meters = StatementMeters::new(meters);
@@ -72,8 +67,11 @@ impl Db {
     }
 
     /// For statements that change nothing, one at a time.
+    ///
+    /// With replicas they go to one that has replayed everything this `ctx` has written, and to the primary only if none
+    /// has; [`Read::primary`] insists on the primary.
     pub fn read<'a>(&'a self, ctx: &'a Ctx) -> Read<'a> {
-        Read { db: self, ctx }
+        Read { db: self, ctx, aim: Aim::Anywhere }
     }
 
     /// For a statement that is committed by itself: acknowledged means committed.
@@ -126,7 +124,8 @@ impl Db {
         tx::run(self, ctx, Class::Write, place, work)
     }
 
-    /// Runs `work` on one snapshot, in a transaction that cannot change anything.
+    /// Runs `work` on one snapshot, in a transaction that cannot change anything. A replica may take it, as with
+    /// [`read`](Db::read).
     ///
     /// # Errors
     /// As [`tx`](Db::tx).
@@ -138,7 +137,45 @@ impl Db {
         tx::run(self, ctx, Class::Read, Location::caller().into(), work)
     }
 
-    /// Whether the database answers.
+    /// Which database cluster it is, where positions in its log mean something: on Postgres with replicas, or with
+    /// `database.postgres.causal_position`. A position of another cluster says nothing here.
+    pub fn cluster(&self) -> Option<u64> {
+        match &self.0.engine {
+            EngineOf::Sqlite(_) => None,
+            EngineOf::Postgres(fleet) => fleet.cluster(),
+        }
+    }
+
+    /// Somebody trustworthy has seen this position of this [`cluster`](Db::cluster): another node, a signed token. From
+    /// then on nothing is written to a server of an earlier timeline.
+    pub fn saw(&self, position: Position) {
+        match &self.0.engine {
+            EngineOf::Sqlite(_) => {}
+            EngineOf::Postgres(fleet) => fleet.saw(position),
+        }
+    }
+
+    /// The primary and its replicas as they were last seen, in the order of the configuration; none where there is
+    /// only one server, or a file.
+    pub fn servers(&self) -> Vec<Server> {
+        match &self.0.engine {
+            EngineOf::Sqlite(_) => Vec::new(),
+            EngineOf::Postgres(fleet) => fleet.servers(),
+        }
+    }
+
+    /// What is missing although the database serves: a replica that is away or lags, the primary while reads go on.
+    ///
+    /// # Errors
+    /// A sentence for people, naming the servers.
+    pub fn condition(&self) -> Result<(), String> {
+        match &self.0.engine {
+            EngineOf::Sqlite(_) => Ok(()),
+            EngineOf::Postgres(fleet) => fleet.condition(),
+        }
+    }
+
+    /// Whether the database answers; with replicas, whether it answers reads at least.
     ///
     /// # Errors
     /// Why it does not.

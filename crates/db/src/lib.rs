@@ -73,7 +73,7 @@ pub use listen::{Heard, Listener, Notifier};
 pub use migrate::{Migration, Migrator, State, Step};
 pub use on::{On, Read, Write};
 pub use plan::Plan;
-pub use postgres::{Config as Postgres, Pooler};
+pub use postgres::{Config as Postgres, Pooler, Routing, ServerView as Server};
 pub use query::{Query, Reads, Writes};
 pub use row::{Columns, Row, RowView, Unreadable};
 pub use stmt::{Class, Place, STATEMENTS, Stmt};

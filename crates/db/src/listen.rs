@@ -48,7 +48,10 @@ impl Db {
                     "SQLite has no notifications: its one process has nobody to tell",
                 ));
             }
-            EngineOf::Postgres(pool) => pool.exchange(channel, until).await.map_err(Fault::into_error)?,
+            EngineOf::Postgres(fleet) => {
+                let primary = fleet.primary_pool(ctx).await.map_err(Fault::into_error)?;
+                primary.exchange(channel, until).await.map_err(Fault::into_error)?
+            }
         };
         Ok((Listener(exchange.clone()), Notifier(exchange)))
     }

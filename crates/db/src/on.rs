@@ -14,6 +14,16 @@ use crate::{Db, Engine, Fault, Row, Tx, Type, Value, postgres, rows};
 pub struct Read<'a> {
     pub(crate) db: &'a Db,
     pub(crate) ctx: &'a Ctx,
+    pub(crate) aim: Aim,
+}
+
+impl Read<'_> {
+    /// Insists on the primary: for what must be the newest there is, whoever wrote it. It costs the server that cannot
+    /// be multiplied, so it is the exception; what the same request has written, any read sees.
+    #[must_use]
+    pub fn primary(self) -> Self {
+        Self { aim: Aim::Primary, ..self }
+    }
 }
 
 /// Runs one statement, committed by itself. Made by [`Db::write`].
@@ -36,8 +46,29 @@ impl On<Writes> for Write<'_> {}
 impl On<Reads> for Tx {}
 impl On<Writes> for Tx {}
 
+/// Which servers a statement by itself may go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Any that is fresh enough.
+    Anywhere,
+    /// The primary, to read.
+    Primary,
+    /// The primary, to write.
+    Write,
+}
+
+impl Aim {
+    /// The class by which servers are chosen.
+    pub(crate) fn class(self) -> Class {
+        match self {
+            Aim::Anywhere => Class::Read,
+            Aim::Primary | Aim::Write => Class::Write,
+        }
+    }
+}
+
 pub(crate) mod sealed {
-    use super::{Class, Read, Target, Tx, Write};
+    use super::{Aim, Read, Target, Tx, Write};
 
     pub trait Sealed {
         fn target(&self) -> Target<'_>;
@@ -45,13 +76,13 @@ pub(crate) mod sealed {
 
     impl Sealed for Read<'_> {
         fn target(&self) -> Target<'_> {
-            Target::Alone(self.db, self.ctx, Class::Read)
+            Target::Alone(self.db, self.ctx, self.aim)
         }
     }
 
     impl Sealed for Write<'_> {
         fn target(&self) -> Target<'_> {
-            Target::Alone(self.db, self.ctx, Class::Write)
+            Target::Alone(self.db, self.ctx, Aim::Write)
         }
     }
 
@@ -64,8 +95,8 @@ pub(crate) mod sealed {
 
 /// The closed set behind [`On`].
 pub enum Target<'a> {
-    /// One statement by itself. The class is the handle's: what a writing handle reads, it reads on the primary.
-    Alone(&'a Db, &'a Ctx, Class),
+    /// One statement by itself. The aim is the handle's: what a writing handle reads, it reads on the primary.
+    Alone(&'a Db, &'a Ctx, Aim),
     /// Within an open transaction.
     Within(&'a Tx),
 }
@@ -100,8 +131,8 @@ impl Target<'_> {
                     .statement(text.clone(), move |conn| conn.optional(text.sql(Engine::Sqlite), &params))
                     .await
             }
-            Ok(Way::Postgres(pool, ctx, class)) => {
-                pool.query(ctx, &text, &params, class).await.and_then(|rows| rows::optional(&rows))
+            Ok(Way::Postgres(fleet, ctx, class)) => {
+                fleet.query(ctx, &text, &params, class).await.and_then(|rows| rows::optional(&rows))
             }
             Ok(Way::PostgresTx(session)) => {
                 session.query(&text, &params).await.and_then(|rows| rows::optional(&rows))
@@ -121,8 +152,8 @@ impl Target<'_> {
                 let text = text.clone();
                 session.statement(text.clone(), move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
             }
-            Ok(Way::Postgres(pool, ctx, class)) => {
-                pool.query(ctx, &text, &params, class).await.and_then(|rows| rows::all(&rows))
+            Ok(Way::Postgres(fleet, ctx, class)) => {
+                fleet.query(ctx, &text, &params, class).await.and_then(|rows| rows::all(&rows))
             }
             Ok(Way::PostgresTx(session)) => {
                 session.query(&text, &params).await.and_then(|rows| rows::all(&rows))
@@ -142,7 +173,7 @@ impl Target<'_> {
                     .statement(text.clone(), move |conn| conn.execute(text.sql(Engine::Sqlite), &params))
                     .await
             }
-            Ok(Way::Postgres(pool, ctx, _)) => pool.execute(ctx, &text, &params).await,
+            Ok(Way::Postgres(fleet, ctx, _)) => fleet.execute(ctx, &text, &params).await,
             Ok(Way::PostgresTx(session)) => session.execute(&text, &params).await,
             Err(fault) => Err(fault),
         };
@@ -165,7 +196,7 @@ impl Target<'_> {
                 let text = text.clone();
                 session.run(move |conn| conn.insert_many(text.sql(Engine::Sqlite), &values, width)).await
             }
-            Ok(Way::Postgres(pool, ctx, _)) => pool.execute(ctx, &text, &columns(types, values)).await,
+            Ok(Way::Postgres(fleet, ctx, _)) => fleet.execute(ctx, &text, &columns(types, values)).await,
             Ok(Way::PostgresTx(session)) => session.execute(&text, &columns(types, values)).await,
             Err(fault) => Err(fault),
         };
@@ -175,9 +206,9 @@ impl Target<'_> {
     /// Where the statement really goes.
     fn way(&self) -> Result<Way<'_>, Fault> {
         Ok(match self {
-            Target::Alone(db, ctx, class) => match &db.0.engine {
-                EngineOf::Sqlite(sqlite) => Way::Sqlite(sqlite, ctx, *class),
-                EngineOf::Postgres(pool) => Way::Postgres(pool, ctx, *class),
+            Target::Alone(db, ctx, aim) => match &db.0.engine {
+                EngineOf::Sqlite(sqlite) => Way::Sqlite(sqlite, ctx, aim.class()),
+                EngineOf::Postgres(fleet) => Way::Postgres(fleet, ctx, aim.class()),
             },
             Target::Within(tx) => match tx.session()? {
                 Session::Sqlite(session) => Way::SqliteTx(session),
@@ -193,7 +224,7 @@ impl Target<'_> {
             Target::Within(tx) => tx.db(),
         };
         let nested = match self {
-            Target::Alone(_, _, Class::Write) => db.refuse_nested(),
+            Target::Alone(_, _, Aim::Write) => db.refuse_nested(),
             _ => None,
         };
         match refuse(params).or(nested) {
@@ -207,7 +238,7 @@ impl Target<'_> {
 enum Way<'a> {
     Sqlite(&'a Sqlite, &'a Ctx, Class),
     SqliteTx(&'a sqlite::Session),
-    Postgres(&'a postgres::Pool, &'a Ctx, Class),
+    Postgres(&'a postgres::Fleet, &'a Ctx, Class),
     PostgresTx(&'a postgres::Session),
 }
 

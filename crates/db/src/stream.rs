@@ -16,9 +16,9 @@ pub(crate) fn stream<T: Row>(
 ) -> impl Stream<Item = Result<T>> + Send + Unpin + 'static {
     let faults: Pin<Box<dyn Stream<Item = Result<T, Fault>> + Send>> = match &on.db.0.engine {
         EngineOf::Sqlite(sqlite) => Box::pin(sqlite.stream(on.ctx, text.clone(), params)),
-        EngineOf::Postgres(pool) => {
+        EngineOf::Postgres(fleet) => {
             let deadline = clock::deadline(on.ctx, on.db.0.config.stream_timeout);
-            let raw = pool.stream(on.ctx, text.clone(), params, deadline);
+            let raw = fleet.stream(on.ctx, text.clone(), params, deadline, on.aim.class());
             Box::pin(raw.map(|row| row.and_then(|row| rows::one(&row))))
         }
     };

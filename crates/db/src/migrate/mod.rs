@@ -41,7 +41,7 @@ use burgeon_core::{Ctx, Error, Kind, Result};
 
 use self::plan::Module;
 use crate::db::EngineOf;
-use crate::{Db, Engine};
+use crate::{Db, Engine, Fault};
 
 /// How long one file may run.
 const FILE_LIMIT: Duration = Duration::from_secs(3_600);
@@ -202,7 +202,10 @@ impl Migrator {
         let modules = plan::order(&self.modules).map_err(refused)?;
         match &db.0.engine {
             EngineOf::Sqlite(sqlite) => sqlite::run(sqlite, ctx, &modules, self.beside_newer).await,
-            EngineOf::Postgres(pool) => postgres::run(pool, ctx, &modules, self.beside_newer).await,
+            EngineOf::Postgres(fleet) => {
+                let primary = fleet.primary_pool(ctx).await.map_err(Fault::into_error)?;
+                postgres::run(&primary, ctx, &modules, self.beside_newer).await
+            }
         }
     }
 
@@ -214,7 +217,10 @@ impl Migrator {
         let modules = plan::order(&self.modules).map_err(refused)?;
         let applied = match &db.0.engine {
             EngineOf::Sqlite(sqlite) => sqlite::applied(sqlite, ctx).await?,
-            EngineOf::Postgres(pool) => postgres::applied(pool, ctx).await?,
+            EngineOf::Postgres(fleet) => {
+                let primary = fleet.primary_pool(ctx).await.map_err(Fault::into_error)?;
+                postgres::applied(&primary, ctx).await?
+            }
         };
         Ok(plan::compare(&modules, &applied, db.engine()))
     }

@@ -70,8 +70,9 @@ pub struct Config {
     /// How many statements each connection keeps prepared. Default 256; beyond, the least recently used one is
     /// forgotten.
     pub statements: usize,
-    /// Whether each commit asks for its place in the write-ahead log, so that later reads can insist on it. Default
-    /// off: nothing reads from replicas yet.
+    /// Whether each commit asks for its place in the write-ahead log, so that later reads can insist on it. Where this
+    /// process has several servers it always does. Default off: switch it on in a process without replicas whose
+    /// writes others read from replicas.
     pub causal_position: bool,
 }
 

@@ -10,9 +10,9 @@ use burgeon_runtime::{Task, Tasks};
 use burgeon_tls::TlsConnector;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::Fault;
 
@@ -20,6 +20,7 @@ use super::Role;
 use super::config::Config;
 use super::connection::{Connection, Memory};
 use super::exchange::Ear;
+use super::fleet::{self, Standing};
 use super::pooler::{self, Pooler, Sessions};
 use super::socket::{Peer, Socket};
 use super::spelling::Spelling;
@@ -31,6 +32,8 @@ use super::url::{Target, place};
 pub(super) struct Connector {
     target: Target,
     role: Role,
+    /// What is known of the server where it is one of several.
+    standing: Option<Arc<Standing>>,
     tls: Option<TlsConnector>,
     greetings: Greetings,
     /// Found out by the first connection.
@@ -62,7 +65,33 @@ pub(super) struct Greetings {
 /// How many texts the spelling of which is remembered.
 const SPELLINGS: usize = 4_096;
 /// Asked first on every connection.
-const WHO: &str = "select pg_is_in_recovery() as in_recovery";
+const WHO: &str = "\
+select pg_is_in_recovery() as in_recovery, coalesce(pg_last_wal_replay_lsn(), '0/0') as replayed,
+       (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as life";
+
+/// What a server says of itself first.
+struct Greeted {
+    in_recovery: bool,
+    /// How far a standby has replayed.
+    replayed: u64,
+    /// When it was started, in microseconds of its own clock.
+    life: i64,
+}
+
+impl Greeted {
+    fn of(answer: &[SimpleQueryMessage]) -> Self {
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let text = |name| row.and_then(|row| row.get(name));
+        Self {
+            in_recovery: text("in_recovery") == Some("t"),
+            replayed: fleet::lsn(text("replayed")).unwrap_or_default(),
+            life: text("life").and_then(|life| life.parse().ok()).unwrap_or_default(),
+        }
+    }
+}
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
@@ -92,6 +121,7 @@ impl Connector {
     pub(super) fn new(
         target: Target,
         role: Role,
+        standing: Option<Arc<Standing>>,
         config: &Config,
         statement_timeout: Duration,
         tasks: Tasks,
@@ -108,6 +138,7 @@ impl Connector {
         Ok(Self {
             target,
             role,
+            standing,
             tls,
             greetings,
             sessions,
@@ -129,7 +160,7 @@ impl Connector {
             Sessions::Ours => Memory::Named(Mutex::new(Statements::new(self.statements))),
             Sessions::Pooled => Memory::Unnamed(self.spellings.clone()),
         };
-        let connection = self.open(until, memory, None).await?;
+        let connection = self.open(until, memory, None, true).await?;
         // A setting would stay with the pooler's connection, and trouble whoever gets it next.
         if sessions == Sessions::Ours {
             let greeting = match purpose {
@@ -145,14 +176,19 @@ impl Connector {
     /// As [`connect`](Self::connect), with an ear for what the server pushes.
     pub(super) async fn connect_hearing(&self, ear: Ear, until: Instant) -> Result<Box<Connection>, Refusal> {
         let memory = Memory::Named(Mutex::new(Statements::new(self.statements)));
-        self.open(until, memory, Some(ear)).await
+        self.open(until, memory, Some(ear), true).await
+    }
+
+    /// Opens a connection to find out who is there, whoever that is.
+    pub(super) async fn survey(&self, until: Instant) -> Result<Box<Connection>, Refusal> {
+        self.open(until, Memory::Unnamed(self.spellings.clone()), None, false).await
     }
 
     /// Whether sessions last; found out once.
     pub(super) async fn sessions(&self, until: Instant) -> Result<Sessions, Refusal> {
         let find_out = async || {
             let memory = || Memory::Unnamed(self.spellings.clone());
-            let fresh = || self.open(until, memory(), None);
+            let fresh = || self.open(until, memory(), None, true);
             let (one, other) = futures_util::future::join(fresh(), fresh()).await;
             // A server with room for one connection only is no reason to fail.
             let (one, Ok(other)) = (one?, other) else { return Ok(Sessions::Ours) };
@@ -179,13 +215,17 @@ impl Connector {
         until: Instant,
         memory: Memory,
         ear: Option<Ear>,
+        is_choosy: bool,
     ) -> Result<Box<Connection>, Refusal> {
         let mut refusals = Vec::new();
-        for (index, (host, port)) in self.target.servers().enumerate() {
-            match self.connect_to(index, &host, port, ear.clone(), until).await {
-                Ok(opened) => {
-                    return Ok(Box::new(opened.into_connection(memory, &self.open)));
-                }
+        for (index, host, port) in self.target.servers() {
+            let opened = self.connect_to(index, &host, port, ear.clone(), until).await;
+            let admitted = opened.and_then(|opened| match is_choosy {
+                true => self.admit(&opened.greeted, &place(&host, port)).map(|()| opened),
+                false => Ok(opened),
+            });
+            match admitted {
+                Ok(opened) => return Ok(Box::new(opened.into_connection(memory, &self.open))),
                 Err(refusal) => refusals.push(refusal),
             }
         }
@@ -243,20 +283,31 @@ impl Connector {
                 None => drop(driving.await),
             }
         });
-        let opened = Opened { client, driver, peer, name };
-        let answer = opened.client.simple_query(WHO).await;
+        let answer = client.simple_query(WHO).await;
         let answer = answer.map_err(|error| self.explain(&error, place))?;
-        let in_recovery = answer.iter().any(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get("in_recovery") == Some("t"),
-            _ => false,
-        });
-        if in_recovery && self.role == Role::Primary {
-            // Passing: it may be promoted, and then it is the one.
-            return Err(Refusal::passing(format!(
-                "{place} is a standby in recovery, which takes no writes; name the primary in `database.url`"
-            )));
+        let greeted = Greeted::of(&answer);
+        if let (Some(standing), true) = (&self.standing, greeted.in_recovery) {
+            // Before anybody may use it: it may have come back behind where it was.
+            standing.replayed.born(greeted.replayed);
         }
-        Ok(opened)
+        Ok(Opened { client, driver, peer, name, greeted })
+    }
+
+    /// Whether a server that answered so may be used.
+    fn admit(&self, greeted: &Greeted, place: &str) -> Result<(), Refusal> {
+        match &self.standing {
+            // Passing: it may be promoted, and then it is the one.
+            _ if greeted.in_recovery && self.role == Role::Primary => Err(Refusal::passing(format!(
+                "{place} is a standby in recovery, which takes no writes; name the primary in `database.url`"
+            ))),
+            Some(standing) if !greeted.in_recovery && !standing.is_confirmed(greeted.life) => {
+                Err(Refusal::passing(format!(
+                    "{place} takes writes, and is not known to be the present primary: it may have been left behind by \
+                     a promotion"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A handshake with the server of this name; for connections and for cancel requests.
@@ -327,6 +378,7 @@ struct Opened {
     driver: Task<()>,
     peer: Peer,
     name: String,
+    greeted: Greeted,
 }
 
 impl Opened {

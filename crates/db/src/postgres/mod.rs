@@ -31,6 +31,7 @@ mod connection;
 mod exchange;
 mod exclusive;
 mod fault;
+mod fleet;
 mod holders;
 mod outage;
 mod pooler;
@@ -56,6 +57,8 @@ pub(crate) use self::bind::called;
 pub use self::config::Config;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::fault::words;
+pub use self::fleet::{Config as Routing, Server as ServerView};
+pub(crate) use self::fleet::{Fleet, Standing};
 pub use self::pooler::Pooler;
 pub(crate) use self::session::Session;
 
@@ -77,9 +80,13 @@ const GRACE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) url: Secret,
+    /// Of several servers in the URL only this one.
+    pub(crate) only: Option<usize>,
     pub(crate) role: Role,
-    /// The label `server` of the pool's meters: `primary`, `replica-1`.
+    /// The label `server` of the pool's meters: `primary`, `db-2:5432`.
     pub(crate) name: String,
+    /// What is known of it, where it is one of several.
+    pub(crate) standing: Option<Arc<Standing>>,
 }
 
 /// What a server may be.
@@ -88,7 +95,6 @@ pub(crate) enum Role {
     /// It must take writes; a standby is refused.
     Primary,
     /// A standby will do.
-    #[expect(dead_code, reason = "asked for by the routing between servers, which comes next")]
     Any,
 }
 
@@ -111,25 +117,12 @@ pub(crate) struct Pool {
     connector: Arc<Connector>,
     /// The way past a transaction pooler.
     direct: Option<Arc<Connector>>,
-    role: Role,
     statement_timeout: Duration,
     connect_timeout: Duration,
     causal: bool,
 }
 
 impl Pool {
-    /// Connects once, so that what is wrong with the settings is known now.
-    pub(crate) async fn open(
-        config: &crate::Config,
-        server: &Server,
-        tasks: &Tasks,
-        meters: &Meters,
-    ) -> Result<Self, Fault> {
-        let pool = Self::new(config, server, tasks, meters)?;
-        pool.exclusive.probe(config.postgres.connect_timeout).await?;
-        Ok(pool)
-    }
-
     /// A pool that connects in its own time: for a server that may be away when the program starts.
     pub(crate) fn new(
         config: &crate::Config,
@@ -143,10 +136,15 @@ impl Pool {
         let labels = [("server", server.name.as_str())];
         let open = meters.gauge("db_pool_connections", "Connections to Postgres that are open.", &labels);
         let connector = |url: &Secret, key: &'static str, own: &Config| -> Result<_, Fault> {
-            let target = Target::parse(url).map_err(unusable(key))?;
+            let mut target = Target::parse(url).map_err(unusable(key))?;
+            let mut standing = None;
+            if key == "database.url" {
+                target = target.only(server.only);
+                standing = server.standing.clone();
+            }
             let tasks = tasks.part();
             let timeout = config.statement_timeout;
-            let connector = Connector::new(target, server.role, own, timeout, tasks, open.clone());
+            let connector = Connector::new(target, server.role, standing, own, timeout, tasks, open.clone());
             connector.map(Arc::new).map_err(unusable(key))
         };
         let direct = match own.direct_url.expose() {
@@ -183,11 +181,25 @@ impl Pool {
             exclusive,
             connector,
             direct,
-            role: server.role,
             statement_timeout: config.statement_timeout,
             connect_timeout: own.connect_timeout,
-            causal: own.causal_position,
+            causal: own.causal_position || server.standing.is_some(),
         })
+    }
+
+    /// Connects once, so that what is wrong with the settings is known now.
+    pub(crate) async fn probe(&self) -> Result<(), Fault> {
+        self.exclusive.probe(self.connect_timeout).await
+    }
+
+    /// Whether commits ask for their place in the log.
+    pub(crate) fn is_causal(&self) -> bool {
+        self.causal
+    }
+
+    /// Opens connections to the server.
+    fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     /// One statement, committed by itself; its rows.
@@ -210,7 +222,6 @@ impl Pool {
 
     /// One reading statement, if the server has replayed the log up to `position`; `None` if it has not, or is no
     /// standby any more. Both questions travel together on one connection, so a *yes* costs no round trip.
-    #[expect(dead_code, reason = "asked by the routing between servers, which comes next")]
     pub(crate) async fn query_if_replayed(
         &self,
         ctx: &Ctx,
@@ -249,7 +260,7 @@ impl Pool {
         text: Text,
         params: Vec<Value>,
         deadline: Deadline,
-    ) -> impl Stream<Item = Result<Row, Fault>> + Send + 'static {
+    ) -> impl Stream<Item = Result<Row, Fault>> + Send + use<> {
         let (pool, ctx) = (self.clone(), ctx.clone());
         let started = async move {
             // A transaction, because its `set local` is how a statement gets a limit of its own.
@@ -349,7 +360,7 @@ impl Pool {
     /// One statement alone, on the way that suits it.
     async fn alone(&self, ctx: &Ctx, text: &Text, params: &[Value]) -> Result<Answer, Fault> {
         let until = clock::deadline(ctx, self.statement_timeout).instant();
-        let wants_position = self.causal && self.role == Role::Primary && text.class() == Class::Write;
+        let wants_position = self.causal && text.class() == Class::Write;
         let mut own = None;
         if let Some(shared) = &self.shared {
             let wants = if wants_position { shared::Wants::Position } else { shared::Wants::Nothing };

@@ -18,6 +18,7 @@ use super::config::millis;
 use super::connection::Answer;
 use super::exclusive::{Lease, State};
 use super::fault::{self, Failure};
+use super::fleet::{Busy, Place, Term};
 use super::{Bounded, Pool, within};
 use crate::stmt::{Class, Text};
 use crate::{Fault, Value, clock};
@@ -32,6 +33,10 @@ pub(crate) struct Session {
     until: Instant,
     statement_timeout: Duration,
     causal: bool,
+    /// As whose primary it was begun, where there are several servers.
+    term: Option<Term>,
+    /// What is given back when it ends: its place among the replica's, or the primary's, readers.
+    _held: Option<(Busy, Option<Place>)>,
     /// A statement failed on the server, or nobody knows whether it did.
     doubtful: AtomicBool,
 }
@@ -69,9 +74,23 @@ impl Session {
             lease,
             until,
             statement_timeout: pool.statement_timeout,
-            causal: pool.causal,
+            causal: pool.causal && class == Class::Write,
+            term: None,
+            _held: None,
             doubtful: AtomicBool::new(false),
         })
+    }
+
+    /// It may only be committed while its server is still the primary.
+    pub(super) fn for_term(mut self, term: Term) -> Self {
+        self.term = Some(term);
+        self
+    }
+
+    /// It only reads, and holds these until it ends.
+    pub(super) fn holding(mut self, busy: Busy, place: Option<Place>) -> Self {
+        self._held = Some((busy, place));
+        self
     }
 
     /// One statement; its rows.
@@ -188,6 +207,14 @@ impl Session {
 
     /// Commits, and answers where the log then stood, if that is asked for.
     pub(crate) async fn commit(mut self) -> Result<Position, Fault> {
+        let Some(term) = self.term.take() else { return self.commit_now().await };
+        term.lasts()?;
+        let committed = self.commit_now().await;
+        term.ended(&committed);
+        committed
+    }
+
+    async fn commit_now(mut self) -> Result<Position, Fault> {
         let now = Instant::now();
         if self.until <= now {
             return Err(Fault::Timeout { whose: "the transaction".to_owned(), after: Duration::ZERO });

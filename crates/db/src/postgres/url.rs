@@ -14,6 +14,9 @@ use tokio_postgres::config::{Host, SslMode};
 pub(super) struct Target {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: Tls,
+    weight: u32,
+    /// Of several servers only this one.
+    only: Option<usize>,
 }
 
 /// How far the connection is protected, after libpq's `sslmode`.
@@ -46,12 +49,18 @@ impl Target {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut mode = None;
         let mut root = None;
+        let mut weight = 1;
         let mut kept = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair
                 .split_once('=')
                 .ok_or_else(|| format!("the parameter `{pair}` has no value: write {pair}=..."))?;
             match key {
+                "weight" => {
+                    weight = value.parse().ok().filter(|weight| (1..=100).contains(weight)).ok_or(
+                        "`weight` must be a whole number from 1 to 100: the share of reads beside other replicas",
+                    )?;
+                }
                 "sslmode" => mode = Some(value),
                 "sslrootcert" => root = Some(decoded(value)?),
                 "sslcert" | "sslkey" => {
@@ -82,21 +91,37 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("burgeon");
         }
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, weight, only: None })
     }
 
-    /// The servers to try, in order: host, and port.
-    pub(super) fn servers(&self) -> impl Iterator<Item = (Host, u16)> + '_ {
+    /// Of several servers only this one.
+    pub(super) fn only(mut self, only: Option<usize>) -> Self {
+        self.only = only.or(self.only);
+        self
+    }
+
+    /// The first of its servers, for people.
+    pub(super) fn place(&self) -> String {
+        self.servers().next().map_or_else(String::new, |(_, host, port)| place(&host, port))
+    }
+
+    /// Its share of the reads beside other replicas. Default 1.
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// The servers to try, in order: which one of the URL, host, and port.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (usize, Host, u16)> + '_ {
         let addresses = self.config.get_hostaddrs();
         let count = self.config.get_hosts().len().max(addresses.len());
         let ports = self.config.get_ports();
-        (0..count).filter_map(move |index| {
+        (0..count).filter(|index| self.only.is_none_or(|only| only == *index)).filter_map(move |index| {
             let host = addresses
                 .get(index)
                 .map(|address| Host::Tcp(address.to_string()))
                 .or_else(|| self.config.get_hosts().get(index).cloned())?;
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            Some((host, port))
+            Some((index, host, port))
         })
     }
 
@@ -220,8 +245,9 @@ mod tests {
     #[test]
     fn several_servers_are_tried_in_order() {
         let target = parse("postgres://ada@one,two:5433/shop").unwrap();
-        let servers: Vec<_> = target.servers().map(|(host, port)| place(&host, port)).collect();
+        let servers: Vec<_> = target.servers().map(|(_, host, port)| place(&host, port)).collect();
         assert_eq!(servers, ["one:5432", "two:5433"]);
+        assert_eq!(target.clone().only(Some(1)).place(), "two:5433");
         assert_eq!(target.certified_name(1), "two");
         assert_eq!(target.database(), "shop");
     }

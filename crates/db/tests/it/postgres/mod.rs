@@ -5,6 +5,7 @@ mod faults;
 mod listen;
 mod pool;
 mod pooled;
+mod replicas;
 mod shared;
 mod values;
 
