@@ -76,7 +76,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     let mut modules = modules::build(declared, &mut parts, serialised)?;
     // Tables in the order of their modules, the house's own before any other's.
     let mut migrator = Migrator::new()
-        .module("burgeon", burgeon_db::migrations!["0001_first_start.sql"])
+        .module("burgeon", burgeon_db::migrations!["0001_first_start.sql", "0002_timelines.sql"])
         .module("http", burgeon_http::migrations());
     for module in &modules {
         migrator = migrator.module(module.name, module.migrations).after(module.after.iter().copied());

@@ -125,7 +125,7 @@ impl Claim {
             &self.name
         );
         // From the primary: a replica may not have heard of it yet.
-        let done: i64 = self.db.tx_read_only(&self.ctx, async |tx| done.one(tx).await).await?;
+        let done: i64 = done.one(&self.db.read(&self.ctx).primary()).await?;
         Ok(done == 1)
     }
 

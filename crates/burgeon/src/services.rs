@@ -25,6 +25,8 @@ pub(crate) fn database(db: Db) -> Service {
             let db = asked.clone();
             async move { db.health(&Ctx::background()).await }
         });
+        let looked_at = db.clone();
+        life.health().condition("database replicas", move || looked_at.condition());
         life.ready();
         life.draining().await;
         db.close().await;

@@ -93,7 +93,7 @@ impl Cookie {
         self
     }
 
-    fn header(&self, secure: bool) -> Result<HeaderValue> {
+    pub(crate) fn header(&self, secure: bool) -> Result<HeaderValue> {
         let token = |byte: u8| byte.is_ascii_graphic() && !br#"()<>@,;:\"/[]?={}"#.contains(&byte);
         if self.name.is_empty() || !self.name.bytes().all(token) {
             return Err(Error::internal(format!("`{}` cannot be the name of a cookie", self.name)));
@@ -200,6 +200,14 @@ impl Jar {
         }
         Ok(())
     }
+}
+
+/// The value of one cookie, without a jar for all.
+pub(crate) fn sent(headers: &HeaderMap, name: &str) -> Option<String> {
+    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
+    // Most requests have cookies, and not this one.
+    let mut pairs = fields.filter(|field| field.contains(name)).flat_map(parse);
+    pairs.find(|(sent, _)| sent == name).map(|(_, value)| value)
 }
 
 /// Name and value of each pair of a `Cookie` header. What is no pair is skipped, as browsers' servers do.

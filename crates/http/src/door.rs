@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use burgeon_core::units::Size;
 use burgeon_core::{Error, Kind, TraceId};
+use burgeon_db::Db;
 
 use crate::accept::prefers_html;
 use crate::keys::Keys;
@@ -138,6 +139,7 @@ pub struct Door(Arc<Inner>);
 struct Inner {
     page: Arc<PageHook>,
     keys: Option<Keys>,
+    database: Option<Db>,
     body_limit: Size,
     secure_cookies: bool,
     friends: Vec<String>,
@@ -149,6 +151,7 @@ impl Door {
         Self(Arc::new(Inner {
             page: Arc::new(page::default_page),
             keys: None,
+            database: None,
             body_limit: Size::mib(2),
             secure_cookies: false,
             friends: Vec::new(),
@@ -165,6 +168,14 @@ impl Door {
     #[must_use]
     pub fn with_keys(self, keys: Keys) -> Self {
         self.change(|inner| inner.keys = Some(keys))
+    }
+
+    /// Takes what a client has written to its next request, on whichever node that comes: the position of its last write in
+    /// the log of this database, signed, as a cookie and as the header `burgeon-position`. It needs
+    /// [keys](Self::with_keys), and does nothing where the database has no replicas.
+    #[must_use]
+    pub fn with_causal_reads(self, database: Db) -> Self {
+        self.change(|inner| inner.database = Some(database))
     }
 
     /// The most bytes a body may have where its route says nothing. Default 2 MiB.
@@ -201,6 +212,11 @@ impl Door {
     /// The signing keys.
     pub fn keys(&self) -> Option<&Keys> {
         self.0.keys.as_ref()
+    }
+
+    /// The database whose log's positions travel with clients.
+    pub(crate) fn database(&self) -> Option<&Db> {
+        self.0.database.as_ref()
     }
 
     /// The most bytes a body may have where its route says nothing.

@@ -23,6 +23,7 @@ mod log;
 mod meters;
 mod networks;
 mod origin;
+mod position;
 mod security;
 
 use std::convert::Infallible;
@@ -137,6 +138,8 @@ impl Edge {
         let deadline = edge.deadline(&fields, route, now);
         let criticality = route.map_or(Criticality::default(), |route| route.criticality);
         let ctx = Ctx::of_request(Deadline::at(deadline.into_std()), criticality, trace);
+        // What the client has written before, here or on another node: it shall see it.
+        let carried = position::arrive(edge.router.door(), &fields, request.headers(), seen.scheme, &ctx);
         // Counted from here to the response's head, whatever becomes of it, also when the client leaves.
         let asked = Asked::seen(&request, fields.accept, id.clone());
         let line = Line::begin(self.clone(), route, asked, seen, now);
@@ -161,7 +164,7 @@ impl Edge {
             let scheme = Some(seen.scheme);
             resolved.begin(request, Known { ctx: Some(ctx), id: Some(id), scheme, peer: seen.peer })
         };
-        Answering::new(line, work, deadline, alone, Wanted { encodings, origin })
+        Answering::new(line, work, deadline, alone, Wanted { encodings, origin, carried })
     }
 
     /// The answer to a request that was refused before it could be read, in the same form and as well counted.
@@ -190,6 +193,10 @@ fn way_out(mut response: Response, line: &mut Line, wanted: &Wanted) -> Response
         response = compression::apply(response, wanted.encodings.as_ref(), line.asked().method());
     }
     let headers = response.headers_mut();
+    // What the request has written, also one that failed after it: whatever the client asks next shall see it.
+    if let Some(carried) = &wanted.carried {
+        position::leave(edge.router.door(), carried, line.scheme(), headers);
+    }
     if let Some(cors) = &edge.cors {
         cors.apply(headers, wanted.origin.as_ref());
     }

@@ -1,11 +1,12 @@
 //! Whether the process lives, has started, and may be sent work: what `/livez`, `/startupz` and `/readyz` answer.
 //!
 //! A *part* says its state itself. A *check* asks a dependency, under a time limit, and its answer is kept for a
-//! moment: probes, however many, cost a dependency one question a second.
+//! moment: probes, however many, cost a dependency one question a second. A *condition* is something whose absence makes
+//! the process degraded, and not unready.
 //!
 //! # Invariants
 //! - Alive never depends on a dependency: a dead database must not make the supervisor kill every node.
-//! - Ready needs the phase, every part and every check. Draining is never ready.
+//! - Ready needs the phase, every part and every check; no condition. Draining is never ready.
 //! - A report comes within twice the time limit, whatever the checks do.
 
 use std::borrow::Cow;
@@ -38,6 +39,7 @@ struct Inner {
     // Not tokio mutexes: nothing awaits under them.
     board: Mutex<Board>,
     checks: Mutex<Vec<Arc<Check>>>,
+    conditions: Mutex<Vec<Condition>>,
 }
 
 struct Board {
@@ -53,6 +55,12 @@ struct Check {
     last: tokio::sync::Mutex<Option<(Instant, Part)>>,
 }
 
+struct Condition {
+    name: Cow<'static, str>,
+    look: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    was_degraded: bool,
+}
+
 type Ask = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
 /// The state of one part.
@@ -63,6 +71,9 @@ pub enum State {
     Starting,
     /// Does its work.
     Ready,
+    /// Does its work with less than it should have; the reason says what is missing. It counts as ready: to send the
+    /// work elsewhere would only take more away.
+    Degraded,
     /// Comes to its end.
     Draining,
     /// Has ended, in order.
@@ -118,7 +129,11 @@ impl Health {
 
     pub(crate) fn in_phase(phase: Phase) -> Self {
         let board = Board { phase, has_been_ready: phase == Phase::Ready, parts: Vec::new() };
-        Self(Arc::new(Inner { board: Mutex::new(board), checks: Mutex::default() }))
+        Self(Arc::new(Inner {
+            board: Mutex::new(board),
+            checks: Mutex::default(),
+            conditions: Mutex::default(),
+        }))
     }
 
     /// Adds a dependency to ask. It is asked when a report is wanted, at most once a second, for at most one second;
@@ -142,6 +157,18 @@ impl Health {
         self.0.checks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(check));
     }
 
+    /// Adds something that may be missing without the process being useless: a replica, a second cache. It is looked at
+    /// whenever a report is made, so looking must cost nothing; an error is a sentence for operators, and the process is
+    /// then degraded, and ready.
+    pub fn condition(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        look: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let condition = Condition { name: name.into(), look: Box::new(look), was_degraded: false };
+        self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner).push(condition);
+    }
+
     /// Adds a part that says its state itself, and begins as [`State::Starting`].
     pub fn part(&self, name: impl Into<Cow<'static, str>>) -> PartHandle {
         let mut board = self.board();
@@ -156,9 +183,11 @@ impl Health {
         let board = self.board();
         let mut parts = board.parts.clone();
         parts.extend(answers);
+        parts.extend(self.conditions());
+        let serves = |part: &Part| matches!(part.state, State::Ready | State::Degraded);
         Report {
             live: board.phase != Phase::Stopped,
-            ready: board.phase == Phase::Ready && parts.iter().all(|part| part.state == State::Ready),
+            ready: board.phase == Phase::Ready && parts.iter().all(serves),
             started: board.has_been_ready,
             parts,
         }
@@ -167,6 +196,25 @@ impl Health {
     /// Whether the process has begun to stop. Asks nobody.
     pub fn is_draining(&self) -> bool {
         matches!(self.board().phase, Phase::Draining | Phase::Stopped)
+    }
+
+    fn conditions(&self) -> Vec<Part> {
+        let mut conditions = self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = conditions.iter_mut().map(|condition| {
+            let reason = (condition.look)().err();
+            let degraded = reason.is_some();
+            if degraded && !condition.was_degraded {
+                tracing::warn!(
+                    condition = &*condition.name,
+                    reason,
+                    "this process serves with less than it should have"
+                );
+            }
+            condition.was_degraded = degraded;
+            let state = if degraded { State::Degraded } else { State::Ready };
+            Part { name: condition.name.clone(), state, reason }
+        });
+        looked.collect()
     }
 
     pub(crate) fn apply(&self, event: Event) {

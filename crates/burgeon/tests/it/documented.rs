@@ -9,7 +9,7 @@ use burgeon::App;
 use crate::support::Place;
 
 /// Where the keys below a prefix are declared. A key that is found nowhere fails the test.
-const DECLARED: [(&str, &str, &str); 10] = [
+const DECLARED: [(&str, &str, &str); 11] = [
     ("app", "crates/burgeon/src/settings.rs", "Config"),
     ("http", "crates/http/src/config.rs", "Config"),
     ("http.cors", "crates/http/src/config.rs", "Cors"),
@@ -17,6 +17,7 @@ const DECLARED: [(&str, &str, &str); 10] = [
     ("admin", "crates/burgeon/src/admin.rs", "Config"),
     ("database", "crates/db/src/config.rs", "Config"),
     ("database.sqlite", "crates/db/src/config.rs", "Sqlite"),
+    ("database.routing", "crates/db/src/postgres/fleet/config.rs", "Routing"),
     ("database.postgres", "crates/db/src/postgres/config.rs", "Config"),
     ("runtime", "crates/runtime/src/config.rs", "Config"),
     ("telemetry", "crates/telemetry/src/config.rs", "Config"),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 use burgeon_core::{Error, Kind};
 
 use super::log::Line;
+use super::position::Carried;
 use crate::router::Called;
 use crate::{Connection, Response};
 
@@ -23,6 +24,8 @@ pub(super) struct Wanted {
     pub(super) encodings: Option<HeaderValue>,
     /// The origin of the page that asks.
     pub(super) origin: Option<HeaderValue>,
+    /// What it has seen of the database.
+    pub(super) carried: Option<Carried>,
 }
 
 /// An [`Edge`](crate::Edge)'s answer to one request, in the making. Dropped before that, its client has left: what must be finished goes on in its

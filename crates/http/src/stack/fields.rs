@@ -16,6 +16,9 @@ pub(super) struct Fields<'a> {
     pub(super) request_id: Option<&'a HeaderValue>,
     /// How many milliseconds the caller will wait: what is left of its own deadline. It can only shorten ours.
     pub(super) timeout: Option<&'a HeaderValue>,
+    /// Where the client's last write stands in the database's log, signed.
+    pub(super) position: Option<&'a HeaderValue>,
+    pub(super) cookie: Option<&'a HeaderValue>,
     accept_encoding: Option<&'a HeaderValue>,
     several_encodings: bool,
 }
@@ -38,6 +41,8 @@ impl<'a> Fields<'a> {
                 "origin" => &mut fields.origin,
                 "traceparent" => &mut fields.traceparent,
                 "x-request-id" => &mut fields.request_id,
+                "burgeon-position" => &mut fields.position,
+                "cookie" => &mut fields.cookie,
                 "x-request-timeout-ms" => &mut fields.timeout,
                 _ => continue,
             };
