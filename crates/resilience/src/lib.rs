@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
@@ -30,6 +31,7 @@ pub mod deadline;
 pub mod hedge;
 pub mod latency;
 pub mod layer;
+pub mod limit;
 pub mod line;
 pub mod outbound;
 mod outcome;

@@ -6,8 +6,8 @@
 /// |---|---|---|---|
 /// | `Ok` | well | accepted | a sample |
 /// | `Slow` | too slow | accepted | a sample |
-/// | `Fail` | ill | not accepted | none; a timeout shrinks |
-/// | `Shed` | nothing; fails a probe | not accepted | none; shrinks |
+/// | `Fail` | ill | not accepted | a sample when it took longer than usual |
+/// | `Shed` | nothing; fails a probe | not accepted | none; many shrink it |
 /// | `Ignored` | nothing | nothing | none |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {

@@ -8,6 +8,6 @@
 )]
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Mutex, atomic};
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Mutex, atomic};
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Instant;
 use crate::time::micros;
 
 /// When a queue counts as standing, and what is shed then.
 ///
 /// It looks at how long there has been *somebody* waiting, not at how many: a length says nothing without the speed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct CoDel {
     /// How long an entry may wait while the queue is not standing, and how long somebody must have been waiting for the
     /// queue to count as standing. Default 100 ms.
+    #[serde(with = "burgeon_core::units::duration")]
     pub interval: Duration,
     /// How long an entry may wait while the queue stands. Default 5 ms.
+    #[serde(with = "burgeon_core::units::duration")]
     pub target: Duration,
     /// While the queue stands, the youngest is served first: who has waited for long will not wait for the answer either. Default
     /// off: in the overload simulator it gained nothing over the target alone, and it is unfair.

@@ -36,6 +36,7 @@ mod tests;
 use std::time::Duration;
 
 use burgeon_core::Criticality;
+use serde::{Deserialize, Serialize};
 
 pub use self::codel::CoDel;
 use self::codel::Standing;
@@ -43,13 +44,15 @@ use crate::Instant;
 use crate::time::micros;
 
 /// How long a line may get, and in which order it is served.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How many may wait. Default 1,000: with CoDel the line is short long before; without it, multiply by the time
     /// one turn takes to see how long the last one would wait.
     pub capacity: usize,
     /// How much longer somebody must have waited to be served before the class above. Default 100 ms, which is CoDel's
     /// interval: where CoDel rules, classes are strict; where waits are longer (connection pools), they age.
+    #[serde(with = "burgeon_core::units::duration")]
     pub head_start: Duration,
     /// The share of turns that goes to the lowest class that waits, 0 to 0.5. Default 0.05.
     pub reserve: f64,
@@ -93,7 +96,7 @@ pub struct Line<T> {
     free: u32,
     classes: [Class; 4],
     waiting: usize,
-    /// What the lowest class has coming, in turns.
+    /// What the lowest class has coming, in turns; at most one.
     credit: f64,
     /// The newest "now" that was seen.
     now: Instant,
@@ -139,7 +142,7 @@ pub enum Next<T> {
 }
 
 /// What a person sees.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct View {
     /// How many wait.
     pub waiting: usize,
@@ -150,13 +153,14 @@ pub struct View {
 }
 
 /// One class of a [`View`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ClassView {
     /// Which.
     pub criticality: Criticality,
     /// How many wait.
     pub waiting: usize,
     /// How long its oldest entry has waited.
+    #[serde(with = "burgeon_core::units::duration")]
     pub oldest: Duration,
     /// Whether its queue has been standing for so long that CoDel cuts it short.
     pub overloaded: bool,
@@ -344,12 +348,13 @@ impl<T> Line<T> {
             .max_by_key(|class| (merit(*class), *class))
     }
 
-    /// Called after a turn was given to `class`: the lowest that waited and was passed over has earned a share of it.
+    /// Called after a turn was given to `class`.
     fn account(&mut self, class: usize) {
-        match self.lowest() {
-            Some(lowest) if lowest < class => self.credit = (self.credit + self.reserve).min(1.0),
-            _ if self.credit >= 1.0 => self.credit -= 1.0,
-            _ => {}
+        let passed_over = self.classes[class + 1..].iter().any(|above| above.waiting > 0);
+        if self.credit >= 1.0 && passed_over {
+            self.credit -= 1.0;
+        } else {
+            self.credit = (self.credit + self.reserve).min(1.0);
         }
     }
 
