@@ -139,8 +139,13 @@ pub struct View {
     pub endpoints: Vec<EndpointView>,
 }
 
-/// How one try ended.
-enum Ended<Response, E> {
+/// How one try ended, and when: the clock is read once for the whole of what follows.
+struct Ended<Response, E> {
+    how: How<Response, E>,
+    at: Instant,
+}
+
+enum How<Response, E> {
     Answered(Response, Verdict),
     Failed(E, Verdict),
     TimedOut(Duration),
@@ -205,7 +210,7 @@ impl<P, T, S> Upstream<P, T, S> {
     {
         let Inner { policy, timer, dice, gate, throttle, budget, config, .. } = &*self.0;
         let deadline = policy.deadline(&request);
-        let now = timer.now();
+        let mut now = timer.now();
         gate.admit(now, deadline)?;
         let permit = throttle.admit(now, dice.roll())?;
         let _in_flight = budget.deposit(now);
@@ -219,11 +224,11 @@ impl<P, T, S> Upstream<P, T, S> {
             let mut call = policy.call(&request);
             let spare = if call.replayable { policy.again(&request) } else { None };
             call.replayable = spare.is_some();
-            let ended = self.hedged(request, attempt, deadline, &mut tried).await;
+            let ended = self.hedged(request, attempt, deadline, now, &mut tried).await;
             drop(extra.take());
 
-            let Some(failed) = ended.failed() else { break ended };
-            let now = timer.now();
+            let Some(failed) = ended.how.failed() else { break ended };
+            now = ended.at;
             let remaining = deadline.map(|deadline| deadline.since(now));
             let usual = gate.view(now).usual.map(|usual| usual.p50);
             let decision = config.retry.decide(attempt, call, failed, remaining, usual, dice.roll());
@@ -231,13 +236,14 @@ impl<P, T, S> Upstream<P, T, S> {
             let Ok(token) = budget.withdraw(now) else { break ended };
             if !wait.is_zero() {
                 timer.sleep_until(now.plus(wait)).await;
+                now = timer.now();
             }
             request = spare;
             extra = Some(token);
         };
 
-        permit.settle(timer.now(), ended.outcome());
-        ended.into_result(&self.0.name)
+        permit.settle(ended.at, ended.how.outcome());
+        ended.how.into_result(&self.0.name)
     }
 
     /// A try, and a second one beside it when the first is late.
@@ -246,6 +252,7 @@ impl<P, T, S> Upstream<P, T, S> {
         request: Request,
         attempt: u32,
         deadline: Option<Instant>,
+        now: Instant,
         tried: &mut Tried,
     ) -> Ended<S::Response, S::Error>
     where
@@ -253,31 +260,32 @@ impl<P, T, S> Upstream<P, T, S> {
         T: Timer,
         S: Service<Request> + Clone,
     {
-        let Inner { policy, timer, budget, latency, config, .. } = &*self.0;
+        let Inner { policy, timer, dice, budget, latency, endpoints, config, .. } = &*self.0;
         let delay = if config.hedge.on {
-            config.hedge.delay(policy.is_read(&request), latency.view(timer.now()), policy.is_busy())
+            config.hedge.delay(policy.is_read(&request), latency.view(now), policy.is_busy())
         } else {
             None
         };
         let spare = delay.and_then(|delay| Some((delay, policy.again(&request)?)));
-        let chosen = self.choose(tried);
+        let chosen = endpoints.choose(now, dice, tried);
         let Some((delay, spare)) = spare else {
-            return self.attempt(chosen, request, attempt, deadline).await;
+            return self.attempt(chosen, request, attempt, deadline, now).await;
         };
 
-        let first = std::pin::pin!(self.attempt(chosen, request, attempt, deadline));
-        let late = std::pin::pin!(timer.sleep_until(timer.now().plus(delay)));
+        let first = std::pin::pin!(self.attempt(chosen, request, attempt, deadline, now));
+        let late = std::pin::pin!(timer.sleep_until(now.plus(delay)));
         let first = match race(first, late).await {
             First::Left(ended) => return ended,
             First::Right((), first) => first,
         };
         // Without a token, or another endpoint to ask, the first is waited for.
-        let Some(second) = self.another(tried) else { return first.await };
-        let Ok(_extra) = config.hedge.fire(timer.now(), budget) else { return first.await };
-        let second = std::pin::pin!(self.attempt(Ok(second), spare, attempt, deadline));
+        let now = timer.now();
+        let Some(second) = endpoints.another(now, dice, tried) else { return first.await };
+        let Ok(_extra) = config.hedge.fire(now, budget) else { return first.await };
+        let second = std::pin::pin!(self.attempt(Ok(second), spare, attempt, deadline, now));
         match race(first, second).await {
-            First::Left(ended) if ended.failed().is_none() => ended,
-            First::Right(ended, _) if ended.failed().is_none() => ended,
+            First::Left(ended) if ended.how.failed().is_none() => ended,
+            First::Right(ended, _) if ended.how.failed().is_none() => ended,
             // One failed; the other may still be well.
             First::Right(_, first) => first.await,
             First::Left(ended) => ended,
@@ -291,6 +299,7 @@ impl<P, T, S> Upstream<P, T, S> {
         mut request: Request,
         attempt: u32,
         deadline: Option<Instant>,
+        begun: Instant,
     ) -> Ended<S::Response, S::Error>
     where
         P: Policy<Request, S::Response, S::Error>,
@@ -300,9 +309,8 @@ impl<P, T, S> Upstream<P, T, S> {
         let Inner { policy, timer, latency, config, .. } = &*self.0;
         let Chosen { mut service, permit, .. } = match chosen {
             Ok(chosen) => chosen,
-            Err(refused) => return Ended::Refused(refused),
+            Err(refused) => return Ended { how: How::Refused(refused), at: begun },
         };
-        let begun = timer.now();
         let end = begun.plus(config.attempt_timeout).min(deadline.unwrap_or(Instant::from_micros(u64::MAX)));
         policy.stamp(&mut request, attempt, deadline.map(|deadline| deadline.since(begun)));
         let call = std::pin::pin!(async {
@@ -313,71 +321,54 @@ impl<P, T, S> Upstream<P, T, S> {
         let raced = race(call, too_late).await;
         let now = timer.now();
         let took = now.since(begun);
-        let ended = match raced {
+        let how = match raced {
             First::Left(Ok(response)) => {
                 let verdict = policy.judge(Ok(&response));
-                Ended::Answered(response, verdict)
+                How::Answered(response, verdict)
             }
             First::Left(Err(error)) => {
                 let verdict = policy.judge(Err(&error));
-                Ended::Failed(error, verdict)
+                How::Failed(error, verdict)
             }
-            First::Right((), _) => Ended::TimedOut(took),
+            First::Right((), _) => How::TimedOut(took),
         };
-        let outcome = match ended.outcome() {
+        let outcome = match how.outcome() {
             Outcome::Ok if took >= config.slow => Outcome::Slow,
             outcome => outcome,
         };
-        if matches!(outcome, Outcome::Ok | Outcome::Slow) || matches!(ended, Ended::TimedOut(_)) {
+        if matches!(outcome, Outcome::Ok | Outcome::Slow) || matches!(how, How::TimedOut(_)) {
             latency.record(now, took);
         }
         permit.settle(now, outcome);
-        ended
-    }
-
-    fn choose(&self, tried: &mut Tried) -> Result<Chosen<S>, Refused>
-    where
-        T: Timer,
-        S: Clone,
-    {
-        self.0.endpoints.choose(self.0.timer.now(), &self.0.dice, tried)
-    }
-
-    /// An endpoint that has not been asked yet.
-    fn another(&self, tried: &mut Tried) -> Option<Chosen<S>>
-    where
-        T: Timer,
-        S: Clone,
-    {
-        self.0.endpoints.another(self.0.timer.now(), &self.0.dice, tried)
+        Ended { how, at: now }
     }
 }
 
-impl<Response, E> Ended<Response, E> {
+impl<Response, E> How<Response, E> {
     /// What the retry table must know; `None` when there is nothing to try again.
     fn failed(&self) -> Option<Failed> {
         match self {
-            Ended::Answered(_, verdict) | Ended::Failed(_, verdict) => verdict.failed,
-            Ended::TimedOut(_) => Some(Failed { reach: Reach::Perhaps, cause: Cause::Timeout, hint: None }),
+            How::Answered(_, verdict) | How::Failed(_, verdict) => verdict.failed,
+            How::TimedOut(_) => Some(Failed { reach: Reach::Perhaps, cause: Cause::Timeout, hint: None }),
             // Every endpoint was asked already.
-            Ended::Refused(_) => None,
+            How::Refused(_) => None,
         }
     }
 
     fn outcome(&self) -> Outcome {
         match self {
-            Ended::Answered(_, verdict) | Ended::Failed(_, verdict) => verdict.outcome,
-            Ended::TimedOut(_) => Outcome::Fail,
-            Ended::Refused(_) => Outcome::Ignored,
+            How::Answered(_, verdict) | How::Failed(_, verdict) => verdict.outcome,
+            How::TimedOut(_) => Outcome::Fail,
+            How::Refused(_) => Outcome::Ignored,
         }
     }
 
     fn into_result(self, name: &str) -> Result<Response, Error<E>> {
         match self {
-            Ended::Answered(response, _) => Ok(response),
-            Ended::Failed(error, _) => Err(Error::Service(error)),
-            Ended::TimedOut(after) => Err(Error::TimedOut { upstream: name.to_owned(), after }),
-            Ended::Refused(refused) => Err(Error::Refused(refused)),
+            How::Answered(response, _) => Ok(response),
+            How::Failed(error, _) => Err(Error::Service(error)),
+            How::TimedOut(after) => Err(Error::TimedOut { upstream: name.to_owned(), after }),
+            How::Refused(refused) => Err(Error::Refused(refused)),
         }
     }
 }

@@ -15,8 +15,8 @@
 //! # Invariants
 //! - In any time `t` a key gets at most `burst + t * limit / per`.
 //! - A refusal changes nothing: who is refused does not wait longer for having asked.
-//! - Memory never grows: [`Config::keys`] places of 17 bytes. A key that is whole again gives up its place and loses nothing by it. Only
-//!   when all eight places that a key may have are taken by keys in use is the one nearest to whole forgotten, and may burst once more;
+//! - Memory never grows: [`Config::keys`] places of 18 bytes. A key that is whole again gives up its place and loses nothing by it. Only
+//!   when all seven places that a key may have are taken by keys in use is the one nearest to whole forgotten, and may burst once more;
 //!   [`View::forgotten`] counts that.
 //!
 //! # When not to use it
@@ -50,7 +50,7 @@ pub struct Config {
     /// Requests at once, after a pause. Default 0: as many as the limit.
     pub burst: u32,
 
-    /// Keys that are known at the same time. Default 65,536, 1 MiB. Rounded up to a power of two of at least 8.
+    /// Keys that are known at the same time. Default 65,536, 1.2 MB. Rounded up to a multiple of 7.
     pub keys: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The numbers of many keys in a fixed piece of memory: sets of eight places, as in a processor's cache.
+//! The numbers of many keys in a fixed piece of memory: sets of seven places, as in a processor's cache.
 //!
 //! A place whose number lies in the past belongs to a key that is whole again: as good as empty, whoever's it was. So nothing
 //! need ever be swept.
@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use super::Allowed;
 use super::gcra::{Nanos, Rule};
+use crate::random;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(super) struct Table {
-    // A lock for eight keys, held for some ten instructions: a place is two words, and loom found a way for every order of changing
+    // A lock for seven keys, held for some ten instructions: a place is two words, and loom found a way for every order of changing
     // them one by one in which two keys shared a place or one key had two.
-    sets: Box<[Mutex<[Place; WAYS]>]>,
+    sets: Box<[Set]>,
     forgotten: AtomicU64,
 }
 
@@ -26,13 +27,18 @@ struct Place {
     tat: Nanos,
 }
 
-const WAYS: usize = 8;
+/// Two lines of the processor's cache: seven places and their lock.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Set(Mutex<[Place; WAYS]>);
+
+const WAYS: usize = 7;
 
 impl Table {
     pub(super) fn new(keys: usize) -> Self {
-        let sets = keys.clamp(WAYS, 1 << 28).div_ceil(WAYS).next_power_of_two();
+        let sets = keys.clamp(1, 1 << 28).div_ceil(WAYS);
         Self {
-            sets: (0..sets).map(|_| Mutex::new([Place::default(); WAYS])).collect(),
+            sets: (0..sets).map(|_| Set(Mutex::new([Place::default(); WAYS]))).collect(),
             forgotten: AtomicU64::new(0),
         }
     }
@@ -44,9 +50,8 @@ impl Table {
         key: u64,
         cost: u32,
     ) -> Result<Allowed, Option<Duration>> {
-        // The upper half chooses the set; all of it is compared.
-        let set = &self.sets[(key >> 32) as usize & (self.sets.len() - 1)];
-        let mut places = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = &self.sets[random::below(key, self.sets.len() as u64) as usize];
+        let mut places = set.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places.iter_mut().find(|place| place.key == key && place.tat > now) {
             let (tat, allowed) = rule.next(place.tat, now, cost)?;
             place.tat = tat;
@@ -54,7 +59,9 @@ impl Table {
         }
         let (tat, allowed) = rule.next(now, now, cost)?;
         // One that is whole, or the one nearest to it.
-        if let Some(place) = places.iter_mut().min_by_key(|place| place.tat.max(now)) {
+        let whole = places.iter().position(|place| place.tat <= now);
+        let nearest = || (0..WAYS).min_by_key(|index| places[*index].tat);
+        if let Some(place) = whole.or_else(nearest).and_then(|index| places.get_mut(index)) {
             if place.tat > now {
                 self.forgotten.fetch_add(1, Ordering::Relaxed);
             }
@@ -64,8 +71,8 @@ impl Table {
     }
 
     pub(super) fn in_use(&self, now: Nanos) -> usize {
-        let in_set = |set: &Mutex<[Place; WAYS]>| {
-            let places = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_set = |set: &Set| {
+            let places = set.0.lock().unwrap_or_else(PoisonError::into_inner);
             places.iter().filter(|place| place.tat > now).count()
         };
         self.sets.iter().map(in_set).sum()
