@@ -1,6 +1,7 @@
 //! What goes with what: pairs of products that were bought together.
 //!
-//! The module owns `recommendations_pair`. It learns from orders after they are placed and is never in their way.
+//! The module owns `recommendations_pair`. It learns from each order once, after it was placed, and is never in its way:
+//! a process that ends between an order and its lesson has learnt one thing less, and none learns anything twice.
 
 mod api;
 mod pages;

@@ -1,6 +1,6 @@
 //! Every statement on `recommendations_pair`.
 
-use burgeon::db::{On, Reads, bulk};
+use burgeon::db::{On, Reads, Writes, bulk};
 use burgeon::prelude::*;
 
 use crate::catalog::ProductId;
@@ -22,17 +22,23 @@ pub(super) async fn strongest(
     .await
 }
 
-pub(super) async fn count_up(tx: &Tx, product: ProductId, other: ProductId) -> Result<()> {
+/// Counts one order for each pair of these, both ways, in the order of their numbers: two orders that count the same
+/// pairs at once never wait for each other in a circle.
+pub(super) async fn count_up(on: &impl On<Writes>, products: &[ProductId]) -> Result<u64> {
     sql!(
         "recommendations_count_up",
-        "insert into recommendations_pair (product, other, orders) values ($1, $2, 1)
-         on conflict (product, other) do update set orders = recommendations_pair.orders + 1",
-        product,
-        other
+        sqlite: "insert into recommendations_pair (product, other, orders)
+                 select one.value, two.value, 1 from rarray($1) as one, rarray($1) as two
+                 where one.value <> two.value order by one.value, two.value
+                 on conflict (product, other) do update set orders = recommendations_pair.orders + 1",
+        postgres: "insert into recommendations_pair (product, other, orders)
+                 select one, two, 1 from unnest($1::bigint[]) as one, unnest($1) as two
+                 where one <> two order by one, two
+                 on conflict (product, other) do update set orders = recommendations_pair.orders + 1",
+        products
     )
-    .execute(tx)
-    .await?;
-    Ok(())
+    .execute(on)
+    .await
 }
 
 pub(super) async fn insert_all(

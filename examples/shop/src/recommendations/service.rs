@@ -42,16 +42,6 @@ impl Recommendations for Pairs {
         if products.len() < 2 || products.len() > MOST {
             return Ok(());
         }
-        // Sorted, so that two orders count the same pairs in the same order and never wait in a circle.
-        self.db
-            .tx(ctx, async |tx| {
-                for product in &products {
-                    for other in products.iter().filter(|other| *other != product) {
-                        repository::count_up(tx, *product, *other).await?;
-                    }
-                }
-                Ok(())
-            })
-            .await
+        repository::count_up(&self.db.write(ctx), &products).await.map(drop)
     }
 }

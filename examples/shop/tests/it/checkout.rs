@@ -115,6 +115,37 @@ async fn an_order_of_which_one_thing_is_gone_takes_nothing(app: TestApp) {
     app.post_json("/api/orders", &order(token(1), &[(5, 2), (6, 2)])).await.is(201);
 }
 
+#[burgeon_test::test(shop::app, nodes = [1, 3], settings = ["shop.catalog" = "200"])]
+async fn what_is_bought_together_is_learnt_from_every_order_once(app: TestApp) {
+    for product in [11, 12, 13] {
+        put_stock(&app, product, 1_000).await;
+    }
+    let pairs = async |one: i64, other: i64| -> i64 {
+        sql!(
+            "test_pairs",
+            "select coalesce(cast(sum(orders) as bigint), 0) from recommendations_pair where product = $1 and other = $2",
+            one,
+            other
+        )
+        .one(&app.db().write(&app.ctx()))
+        .await
+        .expect("pairs are read")
+    };
+    let before = [pairs(11, 12).await, pairs(12, 11).await, pairs(11, 13).await];
+    // At once, in either order, and each form sent twice.
+    let buyers = (0..60).map(|number| {
+        let lines = if number % 2 == 0 { [(11, 1), (12, 2)] } else { [(12, 1), (11, 3)] };
+        let (visitor, order) = (app.visitor(), order(token(number / 2), &lines));
+        async move { visitor.post_json("/api/orders", &order).await.is(201) }
+    });
+    join_all(buyers).await;
+    app.post_json("/api/orders", &order(token(99), &[(13, 1)])).await.is(201);
+    let after = [pairs(11, 12).await, pairs(12, 11).await, pairs(11, 13).await];
+    assert_eq!([0, 1, 2].map(|pair| after[pair] - before[pair]), [30, 30, 0]);
+    let together: Value = app.get("/api/products/11/bought-together").await.ok().json();
+    assert_eq!(together[0]["id"], 12, "{together}");
+}
+
 #[burgeon_test::test(shop::app, engines = [sqlite], settings = ["shop.catalog" = "200"])]
 async fn an_order_that_makes_no_sense_is_refused_by_field(app: TestApp) {
     let mut wrong = order(token(1), &[(1, 0), (1, 99)]);
