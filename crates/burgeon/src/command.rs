@@ -46,7 +46,8 @@ where
     Args: clap::Args + Send + 'static,
     F: CommandFn<Args, A>,
 {
-    let clap = Args::augment_args(clap::Command::new(name).about(about));
+    // Afterwards, because the doc comment of `Args` is for whoever reads the code, and would stand in the help instead.
+    let clap = Args::augment_args(clap::Command::new(name)).about(about).long_about(None);
     let run = move |matches: &clap::ArgMatches, ctx: Ctx, parts: &Parts| {
         Ok(function.run(Args::from_arg_matches(matches)?, ctx, parts))
     };
@@ -59,5 +60,34 @@ impl Command {
     pub fn with_examples(mut self, examples: &'static str) -> Self {
         self.clap = self.clap.after_help(examples);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the code says of the arguments.
+    ///
+    /// At length.
+    #[derive(clap::Args)]
+    struct Args {
+        /// The file to read.
+        file: String,
+    }
+
+    async fn import(args: Args, _ctx: Ctx) -> burgeon_core::Result<()> {
+        drop(args.file);
+        Ok(())
+    }
+
+    #[test]
+    fn the_help_is_the_sentence_that_was_given_and_not_a_comment() {
+        let mut verb =
+            command("import", "Reads products.", import).with_examples("Example:\n  app import a.csv").clap;
+        for help in [verb.render_help().to_string(), verb.render_long_help().to_string()] {
+            assert!(help.starts_with("Reads products."), "{help}");
+            assert!(help.contains("The file to read") && help.ends_with("app import a.csv\n"), "{help}");
+        }
     }
 }

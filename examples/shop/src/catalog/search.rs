@@ -27,7 +27,7 @@ pub struct Search {
     pub in_stock: Option<bool>,
     /// The order; what fits the words best, or without words what sells best, if not said.
     pub sort: Option<Sort>,
-    /// Where the page before ended; see [`Found::next`].
+    /// Where the page before ended: its `next`.
     pub after: Option<String>,
     /// How many per page, 1 to 60; 24 if not said.
     pub limit: Option<i64>,
@@ -111,14 +111,14 @@ pub enum Shelf {
 pub struct Found {
     /// The products of this page.
     pub products: Vec<Product>,
-    /// How many match on all pages; counting ends at [`MOST_COUNTED`](Self::MOST_COUNTED).
+    /// How many match on all pages; counting ends at 5,000.
     pub total: i64,
     /// Give it as `after` to read the next page; nothing on the last.
     pub next: Option<String>,
 }
 
 impl Found {
-    /// Beyond this nobody wants to know, and counting on would read the whole table for every search.
+    /// Where counting ends. Beyond this nobody wants to know, and counting on would read the whole table for every search.
     pub const MOST_COUNTED: i64 = 5_000;
 }
 

@@ -7,7 +7,7 @@ use super::api::Orders;
 use super::basket::summary;
 use super::order::OrderToken;
 use super::service::{Bill, Desk};
-use crate::ui::{self, icon, part};
+use crate::ui::{self, form, icon, part};
 use crate::visitor::Visitor;
 
 pub(super) async fn mine(ctx: Ctx, State(desk): State<Desk>, visitor: Visitor) -> Result<Response> {
@@ -17,7 +17,10 @@ pub(super) async fn mine(ctx: Ctx, State(desk): State<Desk>, visitor: Visitor) -
         &visitor,
         "Your orders",
         html! {
-            h1 { "Your orders" }
+            div.heading {
+                h1 { "Your orders" }
+                form method="post" action="/sign-out" { (form::token(&visitor)) button.small type="submit" { "Sign out" } }
+            }
             @if orders.is_empty() {
                 div.empty {
                     h2 { "No orders yet" }

@@ -25,12 +25,13 @@ pub fn import() -> Command {
         "Takes over the invoices of an \"Online Retail\" export; twice changes nothing.",
         import::run,
     )
-    .with_examples("Example:\n  shop import online-retail.csv.gz")
+    .with_examples("Examples:\n  shop import online-retail.csv.gz\n  shop import january.csv --refused january-refused.csv")
 }
 
 /// `shop report --monthly`.
 pub fn report() -> Command {
     command("report", "Sums up the imported invoices by month.", report::run)
+        .with_examples("Examples:\n  shop report --monthly\n  shop report --monthly --json")
 }
 
 /// `shop replay FILE`.

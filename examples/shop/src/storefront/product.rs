@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::Window;
 use crate::catalog::{Product, ProductId};
+use crate::orders::FREE_DELIVERY_FROM;
 use crate::reviews::{Draft, Histogram, Review};
 use crate::ui::form::{self, Field};
 use crate::ui::{self, part};
@@ -101,7 +102,10 @@ fn about(visitor: &Visitor, product: &Product, available: i64) -> Markup {
                     1..=5 => p.stock.low { "Only " (available) " left" },
                     _ => p.stock { "In stock" },
                 }
-                @if available > 0 { (part::add_to_basket(visitor, product, available)) }
+                @if available > 0 {
+                    (part::add_to_basket(visitor, product, available))
+                    p.quiet { "Delivery £3.95, free from £" (FREE_DELIVERY_FROM) ". Pay on invoice." }
+                }
                 dl.facts {
                     @for (name, value) in facts {
                         @if let Some(value) = value { dt { (name) } dd { (value) } }

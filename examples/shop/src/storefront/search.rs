@@ -152,7 +152,7 @@ fn pager(search: &Search, found: &Found, action: &str) -> Markup {
         @if search.after.is_some() || found.next.is_some() {
             nav.pager aria-label="Pages" {
                 @if search.after.is_some() { a.button.pale href=(address(search, action, None)) { "First page" } }
-                @if let Some(next) = &found.next { a.button href=(address(search, action, Some(next))) rel="next" { "Show more" } }
+                @if let Some(next) = &found.next { a.button href=(address(search, action, Some(next))) rel="next" { "Next page" } }
             }
         }
     }

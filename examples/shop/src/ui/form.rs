@@ -53,7 +53,7 @@ impl Field {
         self
     }
 
-    /// The field as it was submitted.
+    /// The field as it was submitted. What is wrong with it takes the focus; of several the browser picks the first.
     pub(crate) fn render<T>(self, submitted: &Submitted<T>) -> Markup {
         let Field { name, label, kind, autocomplete, hint, rows } = self;
         let error = submitted.error(name);
@@ -67,11 +67,11 @@ impl Field {
             div.field {
                 label for=(name) { (label) }
                 @if rows > 1 {
-                    textarea id=(name) name=(name) rows=(rows) required aria-invalid=[error.map(|_| "true")]
+                    textarea id=(name) name=(name) rows=(rows) required autofocus[error.is_some()] aria-invalid=[error.map(|_| "true")]
                         aria-describedby=[described] { (typed) }
                 } @else {
                     input id=(name) name=(name) type=(kind) value=(typed) autocomplete=(autocomplete)
-                        required aria-invalid=[error.map(|_| "true")] aria-describedby=[described];
+                        required autofocus[error.is_some()] aria-invalid=[error.map(|_| "true")] aria-describedby=[described];
                 }
                 @if let Some(error) = error {
                     p.error id={ (name) "-error" } { (label) " " (error) "." }

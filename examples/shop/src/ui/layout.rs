@@ -48,13 +48,7 @@ fn header(visitor: &Visitor, search: &Search) -> Markup {
     html! {
         header.top {
             div.frame {
-                a.brand href="/" { (icon::mark()) span { (NAME) } }
-                form.find role="search" action="/search" method="get" {
-                    label.hidden for="q" { "Search the shop" }
-                    input #q type="search" name="q" maxlength="100" placeholder="Mugs, throws, oak shelves…"
-                        value=(search.q.as_deref().unwrap_or_default());
-                    button type="submit" aria-label="Search" { (icon::search()) }
-                }
+                (brand_and_search(search))
                 nav.mine aria-label="Your account" {
                     @match visitor.customer() {
                         Some(customer) => {
@@ -72,6 +66,26 @@ fn header(visitor: &Visitor, search: &Search) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The top of a page that knows no visitor: still a way to everything the shop has.
+pub(super) fn anonymous_top() -> Markup {
+    html! {
+        header.top { div.frame { (brand_and_search(&Search::default())) } }
+        (departments(None))
+    }
+}
+
+fn brand_and_search(search: &Search) -> Markup {
+    html! {
+        a.brand href="/" { (icon::mark()) span { (NAME) } }
+        form.find role="search" action="/search" method="get" {
+            label.hidden for="q" { "Search the shop" }
+            input #q type="search" name="q" maxlength="100" placeholder="Mugs, throws, oak shelves…"
+                value=(search.q.as_deref().unwrap_or_default());
+            button type="submit" aria-label="Search" { (icon::search()) }
         }
     }
 }

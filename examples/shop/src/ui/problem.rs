@@ -3,14 +3,10 @@
 use burgeon::http::{Asked, Problem};
 use maud::html;
 
-use super::layout::document;
-use super::{NAME, icon};
+use super::layout::{anonymous_top, document};
 
 /// What a browser shows for a problem, in the shop's own look.
 pub(crate) fn problem_page(problem: &Problem, _asked: &Asked) -> String {
-    let top = html! {
-        header.top { div.frame { a.brand href="/" { (icon::mark()) span { (NAME) } } } }
-    };
     let content = html! {
         section.door.lost {
             p.status { (problem.status) }
@@ -25,5 +21,5 @@ pub(crate) fn problem_page(problem: &Problem, _asked: &Asked) -> String {
             }
         }
     };
-    document(&problem.title, top, content).into_string()
+    document(&problem.title, anonymous_top(), content).into_string()
 }

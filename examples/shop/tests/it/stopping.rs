@@ -17,11 +17,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-/// How long the shop may drain.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long the shop may drain, and a request may take and wait: so long that a busy machine is not taken for a cut request.
+const DRAIN: Duration = Duration::from_secs(60);
 
 fn shop() -> ProcessOptions {
-    Processes::of(env!("CARGO_BIN_EXE_shop")).setting("runtime.drain_timeout", "30s")
+    Processes::of(env!("CARGO_BIN_EXE_shop"))
+        .setting("runtime.drain_timeout", "30s")
+        .setting("shop.catalog", "200")
 }
 
 /// What a visitor asks for: every fourth buys, the others look.

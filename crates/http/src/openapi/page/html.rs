@@ -30,6 +30,7 @@ pub(super) fn render(document: &Value) -> String {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title} API</title>\
+         <link rel=\"icon\" href=\"data:,\">\
          <style>{STYLE}</style></head><body><a class=\"skip\" href=\"#operations\">Skip to the operations</a>\
          <div class=\"layout\"><nav aria-label=\"Operations\">"
     );
