@@ -173,8 +173,3 @@ fn a_call_can_be_sent_to_another_thread() {
     let ctx = Ctx::background();
     sent(catalog.find(&ctx, "tea"));
 }
-
-#[test]
-fn what_cannot_cross_is_refused_with_its_reason() {
-    trybuild::TestCases::new().compile_fail("tests/refused/*.rs");
-}

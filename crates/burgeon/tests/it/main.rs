@@ -12,4 +12,5 @@ mod api;
 mod app;
 mod documented;
 mod documents;
+mod refused_by_the_compiler;
 mod support;
