@@ -18,6 +18,7 @@ use crate::test::tests;
 /// benches that are marked for it. Runs as root or not, without stdin, in a clean checkout; goes on after a failure, and
 /// ends with a table of where the time went and the line `N passed, N failed`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  cargo xtask ci")]
 pub(crate) struct Args {}
 
 /// A build for CI is made once and thrown away: what incremental builds keep beside it is only work.

@@ -293,9 +293,21 @@ fn say(text: &str) {
 /// The command line of the application, its own commands after the house's.
 fn command_line(app: &App) -> Result<clap::Command, StartError> {
     let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON, for programs");
+    let name = app.name;
     let house = [
-        clap::Command::new("serve").about("Serves. This is what happens when nothing is said"),
-        clap::Command::new("routes").about("Lists every route with its policy").arg(json()),
+        clap::Command::new("serve").about("Serves. This is what happens when nothing is said").after_help(
+            examples(&[
+                (name, "on a SQLite file in this directory"),
+                (&format!("PORT=8080 {name} serve"), "on another port"),
+                (&format!("{name} serve --config staging.toml"), "by another file"),
+            ]),
+        ),
+        clap::Command::new("routes").about("Lists every route with its policy").arg(json()).after_help(
+            examples(&[
+                (&format!("{name} routes"), "a table"),
+                (&format!("{name} routes --json"), "for programs"),
+            ]),
+        ),
         clap::Command::new("migrate")
             .about("Brings the database up to date")
             .arg(
@@ -304,9 +316,21 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
                     .action(ArgAction::SetTrue)
                     .help("Only say how each migration stands"),
             )
-            .arg(json()),
-        clap::Command::new("openapi").about("Prints the API document (OpenAPI 3.1)"),
-        clap::Command::new("statements").about("Lists every SQL statement with its place").arg(json()),
+            .arg(json())
+            .after_help(examples(&[
+                (&format!("{name} migrate"), "applies what is pending"),
+                (&format!("{name} migrate --status"), "changes nothing"),
+            ])),
+        clap::Command::new("openapi")
+            .about("Prints the API document (OpenAPI 3.1)")
+            .after_help(examples(&[(&format!("{name} openapi > openapi.json"), "for other tools")])),
+        clap::Command::new("statements")
+            .about("Lists every SQL statement with its place")
+            .arg(json())
+            .after_help(examples(&[(
+                &format!("{name} statements"),
+                "name, file, line, and whether it writes",
+            )])),
         clap::Command::new("config")
             .about("Says what the configuration is")
             .subcommand_required(true)
@@ -314,7 +338,11 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
             .subcommand(
                 clap::Command::new("explain")
                     .about("Lists every key, its value, where it came from, and its default")
-                    .arg(json()),
+                    .arg(json())
+                    .after_help(examples(&[
+                        (&format!("{name} config explain"), "a table"),
+                        (&format!("PORT=8080 {name} config explain"), "what a variable changes"),
+                    ])),
             ),
     ];
     let mut line = clap::Command::new(app.name)
@@ -328,7 +356,12 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("The configuration file [default: burgeon.toml]"),
         )
-        .after_help(examples(app.name));
+        .after_help(examples(&[
+            (name, "serves, on a SQLite file in this directory"),
+            (&format!("DATABASE_URL=postgres://app@db/{name} {name}"), "the same on Postgres"),
+            (&format!("{name} config explain"), "every key, its value and where it came from"),
+            (&format!("{name} routes --json"), "every route with its policy, for programs"),
+        ]));
     let mut places: BTreeMap<&str, &'static Location<'static>> = BTreeMap::new();
     for command in &app.commands {
         if house.iter().any(|verb| verb.get_name() == command.name) || command.name == "help" {
@@ -346,12 +379,9 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
     Ok(line.subcommands(app.commands.iter().map(|command| command.clap.clone())))
 }
 
-fn examples(name: &str) -> String {
-    format!(
-        "Examples:
-  {name}                                   serves, on a SQLite file in this directory
-  DATABASE_URL=postgres://app@db/{name} {name}   the same on Postgres
-  {name} config explain                    every key, its value and where it came from
-  {name} routes --json                     every route with its policy, for programs"
-    )
+/// Lines to type and what they do, in two columns.
+fn examples(lines: &[(&str, &str)]) -> String {
+    let width = lines.iter().map(|(typed, _)| typed.len()).max().unwrap_or(0);
+    let lines = lines.iter().map(|(typed, does)| format!("\n  {typed:width$}   {does}"));
+    format!("Examples:{}", lines.collect::<String>())
 }

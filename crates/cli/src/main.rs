@@ -27,16 +27,29 @@ const EXAMPLES: &str = "Examples:
 #[derive(Subcommand)]
 enum Verb {
     /// Makes a new application: one module with a table, a page and an API, its test, and a README.
+    #[command(after_help = "Examples:
+  burgeon new bookshop
+  burgeon new bookshop --path ~/work/bookshop
+  burgeon new bookshop --burgeon-path ~/src/burgeon    against a checkout that you change yourself")]
     New(New),
     /// Lists the application's routes with their policies. Options after it are the application's.
+    #[command(
+        after_help = "Examples:\n  burgeon routes\n  burgeon routes --json\n  burgeon routes --package shop"
+    )]
     Routes(Own),
     /// Brings the database up to date, or says with --status what has run.
+    #[command(
+        after_help = "Examples:\n  burgeon migrate --status\n  DATABASE_URL=postgres://app@db/shop burgeon migrate"
+    )]
     Migrate(Own),
     /// `config explain`: every key of the configuration, its value and where it came from.
+    #[command(after_help = "Examples:\n  burgeon config explain\n  burgeon config explain --json")]
     Config(Own),
     /// Lists the application's SQL statements with their places in the source.
+    #[command(after_help = "Example:\n  burgeon statements")]
     Statements(Own),
     /// Prints the application's OpenAPI document.
+    #[command(after_help = "Example:\n  burgeon openapi > openapi.json")]
     Openapi(Own),
 }
 
@@ -47,7 +60,7 @@ struct New {
     /// The directory to make. Default: the name, in the working directory.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// A checkout of Burgeon to build against, in place of the published crates.
+    /// The checkout of Burgeon to build against. Default: the one this command was built from.
     #[arg(long, value_name = "DIR")]
     burgeon_path: Option<PathBuf>,
 }
@@ -78,8 +91,8 @@ fn run(cli: Cli) -> Result<ExitCode, String> {
         Verb::New(New { name, path, burgeon_path }) => {
             let name = name::Name::parse(&name)?;
             let path = path.unwrap_or_else(|| PathBuf::from(name.package()));
-            new::create(&name, &path, burgeon_path.as_deref())?;
-            println!("Made {} in {}. Next:", name.package(), path.display());
+            let source = new::create(&name, &path, burgeon_path.as_deref())?;
+            println!("Made {} in {}, {source}. Next:", name.package(), path.display());
             println!("  cd {}\n  cargo run     # serves http://127.0.0.1:3000\n  cargo test", path.display());
             Ok(ExitCode::SUCCESS)
         }

@@ -1,8 +1,9 @@
 //! `burgeon new`: writes the templates under a name.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::name::Name;
 
@@ -20,11 +21,11 @@ const FILES: [(&str, &str); 10] = [
     ("tests/it/main.rs", include_str!("../templates/tests/it/main.rs.template")),
 ];
 
-/// Writes the application into a directory that does not exist yet.
+/// Writes the application into a directory that does not exist yet, and says what it is built against.
 ///
 /// # Errors
 /// A sentence; nothing is left behind.
-pub(crate) fn create(name: &Name, directory: &Path, burgeon: Option<&Path>) -> Result<(), String> {
+pub(crate) fn create(name: &Name, directory: &Path, burgeon: Option<&Path>) -> Result<Source, String> {
     let source = Source::of(burgeon)?;
     if let Some(parent) = directory.parent() {
         fs::create_dir_all(parent)
@@ -53,33 +54,49 @@ pub(crate) fn create(name: &Name, directory: &Path, burgeon: Option<&Path>) -> R
             return Err(format!("{} cannot be written: {error}{left}", path.display()));
         }
     }
-    Ok(())
+    Ok(source)
 }
 
-/// Where the application gets Burgeon from, as a line of Cargo's.
-struct Source {
-    burgeon: String,
-    test: String,
+/// Where the application gets Burgeon from: a checkout, as long as its crates are not published. Then it will be their
+/// versions, and a checkout where one is named.
+pub(crate) struct Source {
+    root: PathBuf,
 }
+
+/// Where this command was built.
+const BUILT_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 impl Source {
-    fn of(checkout: Option<&Path>) -> Result<Self, String> {
-        let Some(checkout) = checkout else {
-            let version = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
-            return Ok(Self { burgeon: version.clone(), test: version });
+    fn of(named: Option<&Path>) -> Result<Self, String> {
+        let asked = named.unwrap_or(Path::new(BUILT_IN));
+        let root = asked.canonicalize();
+        let holds = |root: &PathBuf| {
+            ["burgeon", "test"].iter().all(|name| root.join("crates").join(name).join("Cargo.toml").is_file())
         };
-        let root = checkout
-            .canonicalize()
-            .map_err(|error| format!("--burgeon-path {}: {error}", checkout.display()))?;
-        let line = |name: &str| match root.join("crates").join(name).join("Cargo.toml").is_file() {
-            // As TOML writes text: a path may hold a quote or a backslash.
-            true => Ok(format!("{{ path = {:?} }}", root.join("crates").join(name))),
-            false => Err(format!(
-                "--burgeon-path {} is no checkout of Burgeon: it has no crates/{name}",
-                checkout.display()
+        match (root, named) {
+            (Ok(root), _) if holds(&root) => Ok(Self { root }),
+            (Ok(_), Some(named)) => Err(format!(
+                "--burgeon-path {} is no checkout of Burgeon: it has no crates/burgeon",
+                named.display()
             )),
-        };
-        Ok(Self { burgeon: line("burgeon")?, test: line("test")? })
+            (Err(error), Some(named)) => Err(format!("--burgeon-path {}: {error}", named.display())),
+            (_, None) => Err(format!(
+                "Burgeon is not on crates.io yet, and the checkout that this command was built from is gone ({BUILT_IN}); \
+                 name another one: `burgeon new NAME --burgeon-path DIR`"
+            )),
+        }
+    }
+
+    /// A dependency on one of its crates, as a line of Cargo's.
+    fn line(&self, name: &str) -> String {
+        // As TOML writes text: a path may hold a quote or a backslash.
+        format!("{{ path = {:?} }}", self.root.join("crates").join(name))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "built against the Burgeon in {} (it is not on crates.io yet)", self.root.display())
     }
 }
 
@@ -88,6 +105,6 @@ fn filled(template: &str, name: &Name, source: &Source) -> String {
         .replace("{{package}}", name.package())
         .replace("{{crate}}", &name.crate_name())
         .replace("{{title}}", &name.title())
-        .replace("{{burgeon}}", &source.burgeon)
-        .replace("{{burgeon-test}}", &source.test)
+        .replace("{{burgeon}}", &source.line("burgeon"))
+        .replace("{{burgeon-test}}", &source.line("test"))
 }

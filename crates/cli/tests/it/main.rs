@@ -39,8 +39,11 @@ fn cargo(directory: &Path, arguments: &[&str]) -> Output {
 fn a_new_application_builds_passes_its_tests_and_answers() {
     let directory = tempfile::tempdir().unwrap();
     let root = root();
-    let made = burgeon(directory.path(), &["new", "book-shop", "--burgeon-path", root.to_str().unwrap()]);
+    // Without a path: against the checkout it was built from, and says so.
+    let made = burgeon(directory.path(), &["new", "book-shop"]);
     assert!(made.status.success(), "{}", said(&made));
+    let source = format!("built against the Burgeon in {}", root.display());
+    assert!(said(&made).contains(&source), "{}", said(&made));
     let app = directory.path().join("book-shop");
     // The versions that the workspace was built with, so that what is built can be used again.
     std::fs::copy(root.join("Cargo.lock"), app.join("Cargo.lock")).unwrap();
