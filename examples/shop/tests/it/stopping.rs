@@ -22,7 +22,9 @@ const DRAIN: Duration = Duration::from_secs(60);
 
 fn shop() -> ProcessOptions {
     Processes::of(env!("CARGO_BIN_EXE_shop"))
-        .setting("runtime.drain_timeout", "30s")
+        .setting("runtime.drain_timeout", "60s")
+        .setting("http.timeout", "60s")
+        .setting("database.acquire_timeout", "60s")
         .setting("shop.catalog", "200")
 }
 
