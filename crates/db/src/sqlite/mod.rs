@@ -6,7 +6,9 @@ mod brief;
 mod conn;
 mod desk;
 mod faults;
+mod group;
 mod inbox;
+mod job;
 mod readers;
 mod writer;
 
