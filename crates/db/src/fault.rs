@@ -48,6 +48,12 @@ pub enum Fault {
         /// What is away, for the operator.
         why: String,
     },
+    /// Reading goes on, and nothing may be changed here: the data is being moved elsewhere, or has been. Nothing was done.
+    /// [`Kind::Unavailable`].
+    ReadOnly {
+        /// Where it goes or went, for the operator.
+        why: String,
+    },
     /// The connection was lost, or the wait ended, after the work had begun: it may have been done, or not.
     /// [`Kind::Unavailable`].
     OutcomeUnknown {
@@ -139,7 +145,9 @@ impl Fault {
             | Fault::SerializationFailure
             | Fault::Deadlock => Kind::Conflict,
             Fault::NotNullViolation { .. } | Fault::Parameter { .. } => Kind::Invalid,
-            Fault::Unavailable { .. } | Fault::OutcomeUnknown { .. } => Kind::Unavailable,
+            Fault::Unavailable { .. } | Fault::ReadOnly { .. } | Fault::OutcomeUnknown { .. } => {
+                Kind::Unavailable
+            }
             Fault::Timeout { .. } => Kind::Deadline,
             Fault::Overloaded { .. } | Fault::Busy { .. } => Kind::Overloaded,
             Fault::NoRow => Kind::NotFound,
@@ -197,6 +205,7 @@ impl Fault {
             Fault::SerializationFailure | Fault::Deadlock => {
                 Some("Somebody else changed this at the same moment; please try again.")
             }
+            Fault::ReadOnly { .. } => Some("Nothing can be changed at the moment; please come back later."),
             Fault::OutcomeUnknown { .. } => {
                 Some("It is not known whether this was done; please look before trying again.")
             }
@@ -218,6 +227,7 @@ impl fmt::Display for Fault {
             Fault::SerializationFailure => f.write_str("serialization failure"),
             Fault::Deadlock => f.write_str("deadlock"),
             Fault::Unavailable { why } => write!(f, "the database is unavailable: {why}"),
+            Fault::ReadOnly { why } => write!(f, "the database takes no writes: {why}"),
             Fault::OutcomeUnknown { why } => write!(f, "outcome unknown: {why}"),
             Fault::Timeout { whose, after } => write!(f, "{whose} timed out after {after:?}"),
             Fault::Overloaded { what } => write!(f, "no room: {what}"),

@@ -226,6 +226,23 @@ impl Migrator {
     }
 }
 
+impl Migrator {
+    /// Refuses a SQLite file whose tables are not exactly those of this program.
+    pub(crate) fn refuse_behind(&self, conn: &rusqlite::Connection) -> Result<(), Fault> {
+        let unusable = |why: String| Fault::Unusable { why };
+        let modules = plan::order(&self.modules).map_err(unusable)?;
+        let applied = sqlite::applied_by(conn)?;
+        let steps = plan::compare(&modules, &applied, Engine::Sqlite);
+        let other = steps.iter().find(|step| !matches!(step.state, State::Applied | State::OtherModule));
+        match other {
+            None => Ok(()),
+            Some(step) => Err(unusable(format!(
+                "the file's tables are not those of this program ({step}); run `migrate` with this version first"
+            ))),
+        }
+    }
+}
+
 /// What the database remembers is made by the first run.
 const MEMORY: [&str; 2] = [
     "create table if not exists burgeon_migration (

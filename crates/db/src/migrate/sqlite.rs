@@ -67,6 +67,26 @@ pub(super) async fn applied(sqlite: &Sqlite, ctx: &Ctx) -> Result<Vec<Applied>, 
     applied.await.map_err(Fault::into_error)
 }
 
+/// As [`applied`], on a connection that is no engine's.
+pub(super) fn applied_by(conn: &rusqlite::Connection) -> Result<Vec<Applied>, Fault> {
+    let read = || -> rusqlite::Result<Vec<Applied>> {
+        if conn.query_row(KNOWN, [], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(Vec::new());
+        }
+        let mut history = conn.prepare(HISTORY)?;
+        let rows = history.query_map([], |row| {
+            Ok(Applied {
+                module: row.get(0)?,
+                name: row.get(1)?,
+                checksum: row.get(2)?,
+                took_millis: row.get(3)?,
+            })
+        })?;
+        rows.collect()
+    };
+    read().map_err(|error| crate::sqlite::faults::of(&error))
+}
+
 fn history(conn: &Conn) -> Result<Vec<Applied>, Fault> {
     let rows: Vec<(String, String, String, i64)> = conn.all(HISTORY, &[])?;
     let applied = rows.into_iter();

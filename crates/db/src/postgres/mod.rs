@@ -55,6 +55,7 @@ use tokio_postgres::{Error, Row};
 
 pub(crate) use self::bind::called;
 pub use self::config::Config;
+pub(crate) use self::connection::Connection;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::fault::words;
 pub use self::fleet::{Config as Routing, Server as ServerView};
@@ -63,7 +64,7 @@ pub use self::pooler::Pooler;
 pub(crate) use self::session::Session;
 
 use self::connect::{Connector, Refusal, Use};
-use self::connection::{Answer, Connection};
+use self::connection::Answer;
 use self::exclusive::{Exclusive, Lease, State};
 use self::fault::Failure;
 use self::outage::Outage;

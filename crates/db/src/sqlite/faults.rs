@@ -8,7 +8,7 @@ use rusqlite::{Error, ErrorCode, ffi};
 use crate::Fault;
 
 /// The fault behind an error of a statement.
-pub(super) fn of(error: &Error) -> Fault {
+pub(crate) fn of(error: &Error) -> Fault {
     match error {
         Error::SqliteFailure(code, message) => coded(*code, message.as_deref().unwrap_or_default()),
         Error::SqlInputError { error, msg, sql, .. } => {
@@ -24,7 +24,7 @@ pub(super) fn of(error: &Error) -> Fault {
 
 /// The fault behind an error of opening the file: names it, and says what to do. A right that is missing does not come by
 /// waiting, so it is no unavailability.
-pub(super) fn at_open(error: &Error, path: &Path) -> Fault {
+pub(crate) fn at_open(error: &Error, path: &Path) -> Fault {
     let file = path.display();
     let why = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => format!(
@@ -54,6 +54,12 @@ fn coded(code: ffi::Error, message: &str) -> Fault {
         }
         ffi::SQLITE_CONSTRAINT_NOTNULL => return Fault::NotNullViolation { column: named() },
         ffi::SQLITE_CONSTRAINT_CHECK => return Fault::CheckViolation { constraint: named() },
+        // The fence of a file whose data has been moved.
+        ffi::SQLITE_CONSTRAINT_TRIGGER => {
+            if let Some(why) = message.strip_prefix(super::fence::CLOSED) {
+                return Fault::ReadOnly { why: why.to_owned() };
+            }
+        }
         // A STRICT table refuses a value of another type.
         ffi::SQLITE_CONSTRAINT_DATATYPE => return Fault::Parameter { why: message.to_owned() },
         _ => {}

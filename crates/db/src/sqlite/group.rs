@@ -18,10 +18,10 @@ use crate::{Fault, clock};
 
 use super::conn::Conn;
 use super::desk::{Ended, GIVEN_UP, locked};
-use super::faults;
 use super::inbox::{Found, Inbox};
 use super::job::{Done, Job, Work};
 use super::readers::panicked;
+use super::{faults, fence};
 
 /// After so long without work the write-ahead log is brought into the file.
 const IDLE: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const OPTIMIZE: Duration = Duration::from_secs(24 * 3600);
 /// After so many commits without a pause the size of the log is looked at all the same.
 const LOOK: u64 = 512;
+/// So old may the knowledge be whether the data is being moved away: a look costs a system call.
+const LOOK_AFTER: Duration = Duration::from_millis(50);
 /// A group takes no more work when its first job has waited this long for its commit.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// A transaction that usually is over in this time may share a commit with others, who wait for it.
@@ -48,6 +50,10 @@ pub(super) struct Thread {
     /// How long the transactions of a place in the source usually take.
     usual: HashMap<Place, Duration>,
     group: usize,
+    path: PathBuf,
+    /// When it was last seen whether the data is being moved away, and whether it was.
+    looked: Instant,
+    moving: bool,
     wal: PathBuf,
     wal_limit: i64,
     checkpointed: bool,
@@ -98,6 +104,9 @@ impl Thread {
             blocked: Arc::clone(blocked),
             usual: HashMap::new(),
             group: config.group,
+            path: path.to_owned(),
+            looked: clock::now(),
+            moving: false,
             wal: wal_of(path),
             wal_limit: i64::try_from(config.wal_limit.as_bytes()).unwrap_or(i64::MAX),
             checkpointed: false,
@@ -134,7 +143,7 @@ impl Thread {
 
     /// One transaction over as much as is there.
     fn group(&mut self) {
-        if !self.begin() {
+        if self.refuse_while_moving() || !self.begin() {
             return;
         }
         let born = clock::now();
@@ -196,10 +205,28 @@ impl Thread {
                 self.blocked.store(false, Ordering::Relaxed);
                 return false;
             }
+            if self.refuse_while_moving() {
+                return false;
+            }
             // No event tells when another process lets go.
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+    }
+
+    /// Whether the data is being moved to another database: then nobody shall wait for a lock that is held for long.
+    fn refuse_while_moving(&mut self) -> bool {
+        let now = clock::now();
+        if now.saturating_duration_since(self.looked) > LOOK_AFTER {
+            self.looked = now;
+            self.moving = fence::is_moving(&self.path);
+        }
+        if self.moving {
+            let why = "its data is being moved to another database at this moment".to_owned();
+            self.backlog.drain(..).for_each(|job| job.refuse(Fault::ReadOnly { why: why.clone() }));
+            self.blocked.store(false, Ordering::Relaxed);
+        }
+        self.moving
     }
 
     fn once(&mut self, mut job: Job) {

@@ -7,6 +7,7 @@ mod crash;
 mod dynamic;
 mod house;
 mod migrations;
+mod mover;
 mod open;
 mod postgres;
 mod refused_by_the_compiler;
