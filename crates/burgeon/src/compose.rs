@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use burgeon_core::{Ctx, Deadline, Error};
-use burgeon_db::{Db, Migrator, State};
+use burgeon_db::{Claim, Claimed, Closed, Db, Migrator, State};
 use burgeon_http::{Door, Edge, Keys, Mounts, openapi, probes};
 use burgeon_meter::Meters;
 use burgeon_runtime::{Health, Lifecycle, Tasks};
@@ -19,7 +19,7 @@ use crate::module::FirstStart;
 use crate::parts::Parts;
 use crate::services::{self, Ports};
 use crate::settings::{Sections, Settings};
-use crate::{App, Command, Progress, StartError, database, first_start, modules};
+use crate::{App, Command, Progress, StartError, alone, database, first_start, modules};
 
 /// An application put together: everything is built, nothing serves yet.
 pub(crate) struct Composed {
@@ -34,6 +34,8 @@ pub(crate) struct Composed {
     pub(crate) keys: Keys,
     pub(crate) migrator: Migrator,
     pub(crate) first_starts: Vec<(String, FirstStart)>,
+    /// On SQLite: that this is the one process.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// An application whose doors open when its lifecycle runs.
@@ -129,6 +131,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
         keys,
         migrator,
         first_starts,
+        claim: None,
     })
 }
 
@@ -159,15 +162,47 @@ fn give_sections(settings: &Settings, parts: &mut Parts) -> Result<(), StartErro
 }
 
 impl Composed {
+    /// Makes ready to serve: alone on a SQLite file, and with a database that is where it must be.
+    pub(crate) async fn prepare_to_serve(&mut self) -> Result<(), StartError> {
+        if let Some(closed) = closed(&self.db).await? {
+            return Err(StartError::new(format!("this database is history: {}", closed.sentence()))
+                .and(database::remedy(&self.sections.database)));
+        }
+        self.claim = Some(alone::serve(&self.db, self.sections.app.turn_wait).await?);
+        self.prepare().await
+    }
+
+    /// Makes ready for a command, which may run beside a process that serves.
+    pub(crate) async fn prepare_for(&mut self, command: &str) -> Result<(), StartError> {
+        if closed(&self.db).await?.is_some() {
+            // History can be read.
+            return Ok(());
+        }
+        match alone::try_claim(&self.db, command)? {
+            // Given back at once: a command may run for long, and a server may start meanwhile.
+            Claimed::Ours(claim) => {
+                self.prepare().await?;
+                drop(claim);
+                Ok(())
+            }
+            // Whoever serves has brought the database up to date, and is about its first start itself.
+            Claimed::Theirs(holder) => {
+                self.refuse_pending(&self.patient(), Some(&holder)).await?;
+                let keys = self.keys.follow(&self.db, &self.lifecycle.tasks()).await;
+                keys.map_err(|error| StartError::because("the signing keys cannot be read", error))
+            }
+        }
+    }
+
     /// Brings the database to where this version of the application needs it.
-    pub(crate) async fn prepare(&mut self) -> Result<(), StartError> {
+    async fn prepare(&mut self) -> Result<(), StartError> {
         let app = &self.sections.app;
         let ctx = self.patient();
         // Tables first: everything after this reads them.
         if app.migrate {
             self.migrate(&ctx).await?;
         } else {
-            self.refuse_pending(&ctx).await?;
+            self.refuse_pending(&ctx, None).await?;
         }
         // Keys as soon as their table is there: a first start may sign something.
         let tasks = self.lifecycle.tasks();
@@ -202,7 +237,8 @@ impl Composed {
             .and(database::remedy(&self.sections.database))
     }
 
-    async fn refuse_pending(&self, ctx: &Ctx) -> Result<(), StartError> {
+    /// Refuses a database that is behind. `holder` is the process that has the file, where that is why nothing is migrated.
+    pub(crate) async fn refuse_pending(&self, ctx: &Ctx, holder: Option<&str>) -> Result<(), StartError> {
         let status = self.migrator.status(&self.db, ctx).await;
         let status = status.map_err(|error| StartError::because("the migrations cannot be read", error))?;
         let behind: Vec<_> = status
@@ -213,23 +249,33 @@ impl Composed {
             return Ok(());
         }
         let refused = StartError::new(format!("the database is behind by {} migrations", behind.len()))
-            .and("`app.migrate` is off, so run `migrate` first");
+            .and(match holder {
+                None => "`app.migrate` is off, so run `migrate` first".to_owned(),
+                Some(holder) => {
+                    format!("the file is in use ({holder}); stop that first: tables are not changed under a running process")
+                }
+            });
         Err(behind.iter().fold(refused, |refused, step| refused.and(step.to_string())))
     }
 
     /// Says what will run, in the order in which it starts; it stops in reverse.
     pub(crate) fn serve(self, telemetry: Option<Arc<Telemetry>>) -> Serving {
-        let Self { name, sections, configuration, lifecycle, db, edge, meters, .. } = self;
+        let Self { name, sections, configuration, lifecycle, db, edge, meters, claim, .. } = self;
         let health = lifecycle.health();
         let observed = Observed { meters, health: health.clone(), telemetry };
         let ports = Arc::new(Ports::default());
         let lifecycle = lifecycle
             // The database closes last: until then somebody may still write down what was done.
-            .service(services::database(db.clone()))
+            .service(services::database(db.clone(), claim))
             // The probes before the application, so that the platform hears why it is not ready yet.
             .service(services::admin(sections.admin, observed, ports.clone()))
             // The application last in and first out: nobody is let in before everything works.
             .service(services::http(sections.http, edge.clone(), ports.clone()));
         Serving { name, configuration, lifecycle, health, db, edge, ports }
     }
+}
+
+async fn closed(db: &Db) -> Result<Option<Closed>, StartError> {
+    let closed = db.closed(&Ctx::background()).await;
+    closed.map_err(|error| StartError::because("the database cannot be read", error))
 }

@@ -3,8 +3,10 @@
 extern crate self as burgeon;
 
 pub mod admin;
+mod alone;
 pub mod api;
 mod app;
+mod bar;
 mod command;
 mod compose;
 pub mod config;
@@ -13,6 +15,7 @@ mod environment;
 mod first_start;
 mod module;
 mod modules;
+mod move_verb;
 mod node;
 mod order;
 mod parts;

@@ -36,7 +36,7 @@ pub struct Node {
 pub(crate) async fn start(mut app: App, environment: &Environment) -> Result<Node, StartError> {
     let settings = Settings::load(&mut app, environment, None)?;
     let mut composed = compose(app, settings).await?;
-    composed.prepare().await?;
+    composed.prepare_to_serve().await?;
     let Serving { name, configuration, lifecycle, health, db, edge, ports } = composed.serve(None);
     let (stop, stopping) = Cancel::new();
     let owner = Tasks::new(&Meters::new());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use burgeon_core::Ctx;
-use burgeon_db::Db;
+use burgeon_db::{Claim, Db};
 use burgeon_http::{Config, Edge, Server};
 use burgeon_runtime::{Life, Service};
 
@@ -18,7 +18,7 @@ pub(crate) struct Ports {
 }
 
 /// The database: already open, asked by the probes, closed when everything else has ended.
-pub(crate) fn database(db: Db) -> Service {
+pub(crate) fn database(db: Db, claim: Option<Claim>) -> Service {
     Service::new("database", async move |life: Life| {
         let asked = db.clone();
         life.health().check("database connection", move || {
@@ -30,6 +30,8 @@ pub(crate) fn database(db: Db) -> Service {
         life.ready();
         life.draining().await;
         db.close().await;
+        // The next process may have it.
+        drop(claim);
         Ok(())
     })
 }

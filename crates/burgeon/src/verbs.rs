@@ -1,4 +1,4 @@
-//! What the application's binary can be told: serve, migrate, routes, config explain, openapi, statements, and the
+//! What the application's binary can be told: serve, migrate, db move, routes, config explain, openapi, statements, and the
 //! application's own commands.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_core::Ctx;
-use burgeon_db::{Engine, STATEMENTS};
+use burgeon_db::{Claimed, Engine, STATEMENTS};
 use burgeon_runtime::Tasks;
 use burgeon_telemetry::Telemetry;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -20,7 +20,7 @@ use crate::config::{columns, json, table};
 use crate::parts::Parts;
 use crate::services::Ports;
 use crate::settings::Settings;
-use crate::{App, Command, Environment, Progress, StartError, modules};
+use crate::{App, Command, Environment, Progress, StartError, alone, modules, move_verb};
 
 /// Does what the command line says.
 pub(crate) fn run(app: App, environment: &Environment) -> ExitCode {
@@ -68,6 +68,10 @@ async fn verb(mut app: App, environment: &Environment, matches: &ArgMatches) -> 
         Some(("routes", rest)) => routes(inspect(app, settings).await?, rest).await,
         Some(("openapi", _)) => openapi(inspect(app, settings).await?).await,
         Some(("migrate", rest)) => migrate(app, settings, rest).await,
+        Some(("db", rest)) => {
+            let rest = rest.subcommand_matches("move").unwrap_or(rest);
+            move_verb::run(app, settings, rest).await
+        }
         Some(("statements", rest)) => {
             statements(rest);
             Ok(ExitCode::SUCCESS)
@@ -80,14 +84,14 @@ async fn serve(app: App, settings: Settings) -> Result<ExitCode, StartError> {
     // The log first: everything after it may have something to say. Kept to the end, for the last lines.
     let telemetry = Arc::new(log(&settings)?);
     let mut composed = compose(app, settings).await?;
-    composed.prepare().await?;
+    composed.prepare_to_serve().await?;
     let Serving { name, lifecycle, ports, .. } = composed.serve(Some(telemetry.clone()));
     let ended = lifecycle.when_ready(move || greet(name, &ports)).run_until_signal().await;
     drop(telemetry);
     ended.map(|()| ExitCode::SUCCESS).map_err(|error| StartError::because("stopped", error))
 }
 
-fn log(settings: &Settings) -> Result<Telemetry, StartError> {
+pub(crate) fn log(settings: &Settings) -> Result<Telemetry, StartError> {
     burgeon_telemetry::init(&settings.sections.telemetry)
         .map_err(|error| StartError::because("the log cannot be opened", error))
 }
@@ -111,7 +115,13 @@ async fn migrate(app: App, settings: Settings, rest: &ArgMatches) -> Result<Exit
     let (db, ctx) = (&composed.db, composed.patient());
     let steps = match rest.get_flag("status") {
         true => composed.migrator.status(db, &ctx).await,
-        false => composed.migrator.run(db, &ctx).await,
+        false => match alone::try_claim(db, "migrate")? {
+            Claimed::Ours(_claim) => composed.migrator.run(db, &ctx).await,
+            // Up to date, so that there is nothing to do, or else not now.
+            Claimed::Theirs(holder) => {
+                composed.refuse_pending(&ctx, Some(&holder)).await.map(|()| Ok(Vec::new()))?
+            }
+        },
     };
     let steps = steps.map_err(|error| composed.unmigrated(error))?;
     print(
@@ -155,7 +165,7 @@ async fn command(
         finish(command, rest, parts, tasks, settings.sections.runtime.drain_timeout).await?;
     } else {
         let mut composed = compose(app, settings).await?;
-        composed.prepare().await?;
+        composed.prepare_for(name).await?;
         let Composed { parts, lifecycle, db, sections, .. } = composed;
         modules::refuse_missing(&format!("the command `{name}`"), command.place, &command.needs, &parts)?;
         let done = finish(command, rest, parts, lifecycle.tasks(), sections.runtime.drain_timeout).await;
@@ -274,7 +284,11 @@ fn on_one_line(sql: &str) -> String {
 }
 
 /// Prints for people, or with `--json` for programs.
-fn print(matches: &ArgMatches, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+pub(crate) fn print(
+    matches: &ArgMatches,
+    text: impl FnOnce() -> String,
+    json: impl FnOnce() -> serde_json::Value,
+) {
     match matches.try_get_one::<bool>("json") {
         Ok(Some(true)) => say(&format!("{}\n", json())),
         _ => say(&text()),
@@ -282,7 +296,7 @@ fn print(matches: &ArgMatches, text: impl FnOnce() -> String, json: impl FnOnce(
 }
 
 /// Writes to standard output. Unlike `print!` it does not panic when the reader has gone: `routes | head` has seen enough.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     if let Err(error) = std::io::stdout().lock().write_all(text.as_bytes())
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
@@ -321,6 +335,7 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
                 (&format!("{name} migrate"), "applies what is pending"),
                 (&format!("{name} migrate --status"), "changes nothing"),
             ])),
+        move_verb::command(json(), app.name),
         clap::Command::new("openapi")
             .about("Prints the API document (OpenAPI 3.1)")
             .after_help(examples(&[(&format!("{name} openapi > openapi.json"), "for other tools")])),

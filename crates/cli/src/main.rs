@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   burgeon new bookshop            a new application in ./bookshop
   burgeon routes                  every route of the application in this directory, with its policy
   burgeon migrate --status        which migrations have run
+  burgeon db move --to URL        the application's data, from SQLite to Postgres
   burgeon config explain          every key, its value and where it came from";
 
 #[derive(Subcommand)]
@@ -42,6 +43,8 @@ enum Verb {
         after_help = "Examples:\n  burgeon migrate --status\n  DATABASE_URL=postgres://app@db/shop burgeon migrate"
     )]
     Migrate(Own),
+    /// `db move --to URL`: moves the data from the application's SQLite file to Postgres.
+    Db(Own),
     /// `config explain`: every key of the configuration, its value and where it came from.
     #[command(after_help = "Examples:\n  burgeon config explain\n  burgeon config explain --json")]
     Config(Own),
@@ -98,6 +101,7 @@ fn run(cli: Cli) -> Result<ExitCode, String> {
         }
         Verb::Routes(rest) => own("routes", rest),
         Verb::Migrate(rest) => own("migrate", rest),
+        Verb::Db(rest) => own("db", rest),
         Verb::Config(rest) => own("config", rest),
         Verb::Statements(rest) => own("statements", rest),
         Verb::Openapi(rest) => own("openapi", rest),

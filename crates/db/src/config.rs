@@ -48,6 +48,10 @@ pub struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sqlite {
+    /// Whether several processes may serve from the one file. Default `false`: what lives in a process (caches, the bus,
+    /// the queue's wake-up calls) does not hear of what another process writes; a second one is refused at start. Commands
+    /// run beside a serving process in either case.
+    pub shared: bool,
     /// How many threads read at once. Default 0: as many as there are cores.
     pub readers: usize,
     /// What *acknowledged* means. Default `full`: the write survives a loss of power.
@@ -96,6 +100,7 @@ impl Default for Config {
 impl Default for Sqlite {
     fn default() -> Self {
         Self {
+            shared: false,
             readers: 0,
             synchronous: Synchronous::Full,
             queue: 4_096,

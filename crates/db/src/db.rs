@@ -14,7 +14,7 @@ use crate::on::{Aim, Session};
 use crate::sqlite::Sqlite;
 use crate::stmt::{Class, Place};
 use crate::tx::{self, Tx};
-use crate::{Config, Engine, Fault, Read, Server, Write, postgres};
+use crate::{Config, Engine, Fault, Read, Server, Write, clock, postgres};
 
 /// A database. Cloning shares it.
 ///
@@ -209,6 +209,20 @@ impl Db {
                 }
             }
             EngineOf::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// A connection to the primary outside of every pool, for what takes long and must not stand in anybody's way.
+    pub(crate) async fn direct(&self) -> Result<Box<postgres::Connection>, Fault> {
+        match &self.0.engine {
+            EngineOf::Postgres(fleet) => {
+                let primary = fleet.primary_pool(&Ctx::background()).await?;
+                let until = tokio::time::Instant::from_std(clock::now()) + primary.connect_timeout();
+                primary.direct(until).await
+            }
+            EngineOf::Sqlite(_) => {
+                Err(Fault::Unusable { why: "SQLite has no server to connect to".to_owned() })
+            }
         }
     }
 

@@ -31,6 +31,7 @@
 
 mod bulk;
 mod cell;
+mod claim;
 mod clock;
 mod column;
 mod config;
@@ -64,6 +65,7 @@ pub use burgeon_macros::Row;
 
 pub use bulk::{Bulk, Record, bulk};
 pub use cell::{Cell, Mismatch};
+pub use claim::{Claim, Claimed};
 pub use column::Column;
 pub use config::{Config, Sqlite, Synchronous};
 pub use db::Db;

@@ -47,9 +47,7 @@ pub use crate::sqlite::fence::Closed;
 use self::plan::Move;
 use self::source::Source;
 use self::target::Target;
-use crate::db::EngineOf;
-use crate::postgres::Connection;
-use crate::{Config, Db, Engine, Fault, Migrator, STATEMENTS, clock};
+use crate::{Config, Db, Engine, Fault, Migrator, STATEMENTS};
 
 /// How many chunks may be read ahead of the server.
 const AHEAD: usize = 4;
@@ -188,7 +186,7 @@ impl Mover {
         told(Stage::Held { rows: tables.iter().map(|table| table.rows).sum() });
 
         let fault = Fault::into_error;
-        let mut target = Target::begin(connect(to).await.map_err(fault)?).await.map_err(fault)?;
+        let mut target = Target::begin(to.direct().await.map_err(fault)?).await.map_err(fault)?;
         let there = target.tables().await.map_err(fault)?;
         let (moves, left) =
             plan::plan(&tables, &there, &self.leave).map_err(|wrong| unusable(wrong.join("\n")))?;
@@ -263,7 +261,7 @@ impl Mover {
         if closed.target != shown {
             return Err(unusable(format!("{}; to move it elsewhere, undo that first", closed.sentence())));
         }
-        let connection = connect(to).await.map_err(Fault::into_error)?;
+        let connection = to.direct().await.map_err(Fault::into_error)?;
         if target::has(&connection, &closed.id).await.map_err(Fault::into_error)? {
             return Err(unusable(format!("this has been done: {}", closed.sentence())));
         }
@@ -387,7 +385,7 @@ async fn settled(to: &Db, id: &str) -> Option<bool> {
     let until = Instant::now() + DOUBT;
     while Instant::now() < until {
         let asked = async {
-            let connection = connect(to).await?;
+            let connection = to.direct().await?;
             // While the lock is held the transaction is still there, and undecided.
             let client = connection.client();
             let free = client.query_one("select pg_try_advisory_xact_lock($1)", &[&target::LOCK]).await;
@@ -405,17 +403,6 @@ async fn settled(to: &Db, id: &str) -> Option<bool> {
         }
     }
     None
-}
-
-/// A connection of its own, outside of every pool.
-async fn connect(to: &Db) -> Result<Box<Connection>, Fault> {
-    match &to.0.engine {
-        EngineOf::Postgres(pool) => {
-            let until = Instant::from_std(clock::now()) + pool.connect_timeout();
-            pool.direct(until).await
-        }
-        EngineOf::Sqlite(_) => Err(Fault::Unusable { why: "the target is no Postgres database".to_owned() }),
-    }
 }
 
 fn unusable(why: String) -> Error {

@@ -13,7 +13,8 @@ use crate::row::{Columns, RowView};
 use crate::{Fault, Row, Value, clock};
 
 use super::bind::bind;
-use super::faults;
+use super::fence::Closed;
+use super::{faults, fence};
 
 /// How many statements a connection keeps prepared.
 const STATEMENTS: usize = 256;
@@ -117,6 +118,11 @@ impl Conn {
     /// One number from a statement of the engine's own.
     pub(super) fn number(&self, sql: &str) -> rusqlite::Result<i64> {
         self.raw.query_row(sql, [], |row| row.get(0))
+    }
+
+    /// Whether the data has been moved elsewhere.
+    pub(super) fn closed(&self) -> Result<Option<Closed>, Fault> {
+        fence::closed(&self.raw).map_err(|error| faults::of(&error))
     }
 
     /// Whether no transaction is open.

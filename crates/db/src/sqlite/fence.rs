@@ -37,7 +37,7 @@ pub struct Closed {
 
 impl Closed {
     /// The sentence that whoever writes is told.
-    pub(crate) fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         format!(
             "the data of this SQLite file was moved to {} at {:.0}, and it takes no more writes; set `database.url` to \
              the new address (`db move --undo` takes the file into use again)",
@@ -115,8 +115,9 @@ pub(crate) fn name(name: &str) -> String {
 }
 
 /// A lock on a file beside the database. The kernel's: it is gone with the process that held it, however that ended.
+#[derive(Debug)]
 pub(crate) struct Beside {
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
@@ -135,11 +136,18 @@ impl Beside {
             let own = file.metadata()?;
             match std::fs::metadata(&path) {
                 Ok(there) if (there.dev(), there.ino()) == (own.dev(), own.ino()) => {
-                    return Ok(Some(Self { _file: file, path }));
+                    return Ok(Some(Self { file, path }));
                 }
                 _ => {}
             }
         }
+    }
+}
+
+impl Beside {
+    /// The file, to write into it what people may want to know.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 }
 
@@ -152,6 +160,9 @@ impl Drop for Beside {
 
 /// The word behind the name of a database that is being moved.
 pub(crate) const MOVING: &str = "moving";
+
+/// The word behind the name of a database that a process serves from.
+pub(crate) const SERVING: &str = "serving";
 
 /// Whether the file's data is being moved away at this moment.
 pub(super) fn is_moving(database: &Path) -> bool {

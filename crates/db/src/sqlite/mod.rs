@@ -32,6 +32,7 @@ use crate::{Config, Engine, Fault, Row, Stmt, Value, clock};
 use self::aside::Aside;
 use self::brief::Briefs;
 use self::desk::{Desk, Ended};
+use self::fence::Closed;
 use self::readers::Readers;
 use self::writer::Writer;
 
@@ -182,6 +183,13 @@ impl Sqlite {
         static HEALTH: Stmt =
             Stmt::new("health", Place { file: file!(), line: line!() }, ["select 1"; 2], Class::Read, 0);
         self.optional::<i64>(ctx, Text::Static(&HEALTH), Vec::new(), Class::Read).await.map(drop)
+    }
+
+    /// Whether the data has been moved elsewhere.
+    pub(crate) async fn closed(&self, ctx: &Ctx) -> Result<Option<Closed>, Fault> {
+        let place = Place { file: file!(), line: line!() };
+        let deadline = self.statement_deadline(ctx);
+        self.begin(ctx, deadline, place, Class::Read).await?.run(|conn| conn.closed()).await
     }
 
     /// Ends the threads. Blocks.

@@ -28,7 +28,7 @@ fn help_lists_the_verbs_with_examples_and_touches_nothing() {
     let help = text(&output.stdout);
     assert!(output.status.success());
     for word in
-        ["serve", "migrate", "routes", "config", "openapi", "statements", "Examples:", "DATABASE_URL="]
+        ["serve", "migrate", "db", "routes", "config", "openapi", "statements", "Examples:", "DATABASE_URL="]
     {
         assert!(help.contains(word), "{word}\n{help}");
     }
@@ -129,4 +129,18 @@ fn a_reader_who_has_seen_enough_ends_a_verb_in_peace() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn a_move_says_what_it_would_need() {
+    let directory = tempfile::tempdir().unwrap();
+    let help = text(&told(directory.path(), &["db", "move", "--help"]).stdout);
+    for word in ["--to", "--rehearse", "--leave", "--undo", "--json", "hello db move --to postgres://"] {
+        assert!(help.contains(word), "{word}\n{help}");
+    }
+    let output = told(directory.path(), &["db", "move"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--to"), "{}", text(&output.stderr));
+    let said = text(&told(directory.path(), &["db", "move", "--to", "mysql://x/y"]).stderr);
+    assert!(said.contains("--to: ") && said.contains("postgres://"), "{said}");
 }

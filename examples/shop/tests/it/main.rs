@@ -4,6 +4,7 @@ mod bad_input;
 mod binary;
 mod browsing;
 mod checkout;
+mod moving;
 mod sales;
 mod signing_in;
 mod stopping;

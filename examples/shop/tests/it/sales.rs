@@ -158,7 +158,7 @@ async fn the_real_year_sums_up_as_a_script_over_the_file_says() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own parameter")]
-fn real_export() -> Option<PathBuf> {
+pub(crate) fn real_export() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data/online-retail-2010-12_2011-10.csv.gz");
     let path = std::env::var_os("ONLINE_RETAIL").map_or(beside, PathBuf::from);
