@@ -16,6 +16,7 @@ use crate::sales::real_export;
 
 /// Everything that the shop has, in a real year's books and a small catalogue; identical before and after.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "the verb is awaited here, beside those who look")]
 async fn the_books_of_a_year_are_moved_while_the_shop_is_read_and_sum_up_to_the_same() {
     let mut serving = Processes::of(env!("CARGO_BIN_EXE_shop")).setting("shop.catalog", "100").start().await;
     let folder = serving.directory().to_owned();
