@@ -3,7 +3,9 @@
 
 mod both;
 mod bulk;
+mod contract;
 mod crash;
+mod disk;
 mod dynamic;
 mod house;
 mod migrations;

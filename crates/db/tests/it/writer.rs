@@ -1,5 +1,7 @@
 //! The writer: groups, foreign locks, deadlines, and what is lost with what.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,16 +19,47 @@ async fn ledger() -> House {
     house
 }
 
+/// Tells the child half which file to hold.
+const HELD: &str = "BURGEON_DB_TEST_HELD_FILE";
+
 /// Another process's hold on the file, for as long as the guard lives.
-struct ForeignLock(Connection);
+struct ForeignLock(Child);
 
 impl ForeignLock {
     fn take(house: &House) -> Self {
-        let conn = Connection::open(house.file()).unwrap();
-        conn.busy_timeout(Duration::from_secs(5)).unwrap();
-        conn.execute_batch("begin immediate").unwrap();
-        Self(conn)
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "writer::the_process_that_holds_the_lock", "--nocapture"])
+            .env(HELD, house.file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let held = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(held.into_iter().any(|line| line.ends_with("held")), "the other process holds nothing");
+        Self(child)
     }
+}
+
+impl Drop for ForeignLock {
+    fn drop(&mut self) {
+        // The end of its input is the sign to let go.
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+/// Not a test of its own: the half that holds the lock until its input ends.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the only way to tell a child test process what to do")]
+fn the_process_that_holds_the_lock() {
+    let Some(file) = std::env::var_os(HELD) else { return };
+    let conn = Connection::open(file).unwrap();
+    conn.busy_timeout(Duration::from_secs(5)).unwrap();
+    conn.execute_batch("begin immediate").unwrap();
+    std::io::stdout().lock().write_all(b"held\n").unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    conn.execute_batch("rollback").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +94,7 @@ async fn nobody_sees_that_the_database_is_busy_while_another_process_holds_it_fo
     let holder = std::thread::spawn(move || {
         // The second is the experiment itself.
         assert!(told.recv_timeout(Duration::from_secs(1)).is_err());
-        lock.0.execute_batch("rollback").unwrap();
+        drop(lock);
     });
     tokio::join!(writers, readers);
     drop(let_go);
