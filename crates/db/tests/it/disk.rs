@@ -66,8 +66,12 @@ async fn fills_up_and_goes_on(db: &Db, file: &Path, make_room: impl AsyncFnOnce(
                     acknowledged.lock().unwrap().push(id);
                     continue;
                 };
-                assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
                 match Fault::of(&error) {
+                    // It shared a commit with the one that met the end of the disk: not done, and may be tried again.
+                    Some(Fault::SerializationFailure) => {
+                        refused.lock().unwrap().push(id);
+                        continue;
+                    }
                     Some(Fault::Unavailable { why }) => {
                         assert!(why.contains("full"), "{why}");
                         refused.lock().unwrap().push(id);
@@ -75,6 +79,7 @@ async fn fills_up_and_goes_on(db: &Db, file: &Path, make_room: impl AsyncFnOnce(
                     Some(Fault::OutcomeUnknown { .. }) => *unknown.lock().unwrap() += 1,
                     other => panic!("{other:?}"),
                 }
+                assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
                 return;
             }
             panic!("the disk was never full");

@@ -1,7 +1,7 @@
 //! The writer: groups, foreign locks, deadlines, and what is lost with what.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn ledger() -> House {
 const HELD: &str = "BURGEON_DB_TEST_HELD_FILE";
 
 /// Another process's hold on the file, for as long as the guard lives.
-struct ForeignLock(Child);
+struct ForeignLock(Child, BufReader<ChildStdout>);
 
 impl ForeignLock {
     fn take(house: &House) -> Self {
@@ -35,9 +35,10 @@ impl ForeignLock {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let held = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        assert!(held.into_iter().any(|line| line.ends_with("held")), "the other process holds nothing");
-        Self(child)
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let held = output.by_ref().lines().map_while(Result::ok).any(|line| line.ends_with("held"));
+        assert!(held, "the other process holds nothing");
+        Self(child, output)
     }
 }
 
@@ -45,6 +46,8 @@ impl Drop for ForeignLock {
     fn drop(&mut self) {
         // The end of its input is the sign to let go.
         drop(self.0.stdin.take());
+        // Read to its end, so that it never writes to nobody.
+        std::io::copy(&mut self.1, &mut std::io::sink()).unwrap();
         assert!(self.0.wait().unwrap().success());
     }
 }
