@@ -35,6 +35,7 @@ pub mod limit;
 pub mod line;
 pub mod outbound;
 mod outcome;
+mod race;
 pub mod random;
 pub mod rate;
 mod refused;
@@ -47,3 +48,8 @@ mod window;
 pub use outcome::Outcome;
 pub use refused::{Refused, Why};
 pub use time::{Clock, Instant, Timer};
+
+/// The document's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/resilience.md")]
+struct Document;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use burgeon_core::Position;
 use burgeon_meter::{Gauge, InFlight};
+use burgeon_resilience::random::between;
 use burgeon_runtime::Task;
 use futures_util::TryStreamExt;
 use tokio::io::AsyncReadExt;
@@ -76,7 +77,7 @@ impl Connection {
         open: &Gauge,
     ) -> Self {
         let now = Instant::now();
-        let share_of_life = 0.8 + 0.2 * random();
+        let share_of_life = between(random(), 0.8, 1.0);
         Self {
             client,
             driver,

@@ -8,12 +8,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use burgeon_resilience::backoff::Backoff;
 use tokio::time::Instant;
 
-/// The bound after the first failure.
-const BASE: Duration = Duration::from_millis(50);
-/// The highest bound: a server that is back is found within this.
-const CAP: Duration = Duration::from_secs(1);
+/// How long to wait between tries: 50 ms, doubling; a server that is back is found within a second.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(1) };
 
 /// The state of the way to the server.
 pub(super) struct Outage(Mutex<Option<Known>>);
@@ -67,8 +66,7 @@ impl Outage {
     pub(super) fn failed(&self, now: Instant, why: &str) {
         let mut state = self.known();
         let (since, failures) = state.as_ref().map_or((now, 0), |known| (known.since, known.failures));
-        let bound = BASE.saturating_mul(1 << failures.min(10)).min(CAP);
-        let next_try = now + bound.mul_f64(random());
+        let next_try = now + BACKOFF.delay(failures, random());
         *state = Some(Known { since, failures: failures + 1, next_try, why: why.to_owned() });
     }
 
@@ -87,9 +85,9 @@ impl Outage {
     }
 }
 
-/// A number in 0..1, random enough for jitter: a keyed hash whose keys come from the system's generator.
-pub(super) fn random() -> f64 {
-    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
+/// Random enough for jitter: a keyed hash whose keys come from the system's generator.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 #[cfg(test)]
@@ -106,7 +104,7 @@ mod tests {
         for _ in 0..20 {
             outage.failed(now, "refused");
             if let Next::Wait(at) = outage.next(now, patience) {
-                assert!(at - now <= CAP);
+                assert!(at - now <= BACKOFF.cap);
             }
             now += Duration::from_millis(1);
         }
@@ -117,7 +115,7 @@ mod tests {
             Next::Try => {}
             Next::Wait(_) => panic!("nobody waits in a long outage"),
         }
-        assert_eq!(outage.next(late + CAP, patience), Next::Try);
+        assert_eq!(outage.next(late + BACKOFF.cap, patience), Next::Try);
         assert!(outage.over());
         assert_eq!(outage.next(late, patience), Next::Try);
     }

@@ -25,7 +25,6 @@
 mod endpoints;
 mod error;
 mod policy;
-mod race;
 
 use std::fmt;
 use std::pin::Pin;
@@ -40,10 +39,11 @@ pub use self::endpoints::EndpointView;
 use self::endpoints::{Chosen, Endpoints, Tried};
 pub use self::error::Error;
 pub use self::policy::{Policy, Verdict};
-use self::race::{First, race};
+
 use crate::budget::{Budget, Withdrawal};
 use crate::deadline::Gate;
 use crate::latency::Latency;
+use crate::race::{First, race};
 use crate::random::Dice;
 use crate::retry::{Cause, Decision, Failed, Reach};
 use crate::throttle::Throttle;

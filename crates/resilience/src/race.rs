@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// Who was first; when the right one was, the left one is given back to be waited for.
-pub(super) enum First<'a, L: Future, R: Future> {
+pub(crate) enum First<'a, L: Future, R: Future> {
     Left(L::Output),
     Right(R::Output, Pin<&'a mut L>),
 }
 
 /// Polls the left one first: an answer that comes with the timeout is an answer.
-pub(super) async fn race<'a, L: Future, R: Future>(
+pub(crate) async fn race<'a, L: Future, R: Future>(
     left: Pin<&'a mut L>,
     mut right: Pin<&mut R>,
 ) -> First<'a, L, R> {
