@@ -72,8 +72,9 @@ impl Sort {
 }
 
 impl Experiment {
-    /// Builds and runs it: a bench optimised, because a debug build would measure the compiler; an experiment as it builds
-    /// fastest, because it waits for others.
+    /// Builds and runs it: a bench optimised, because a debug build would measure the compiler; an experiment with debug
+    /// assertions and overflow checks, because it looks for what is wrong and not for how fast it is, and waits for others
+    /// most of the time.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command =
             cargo(["run", "--quiet", "--manifest-path", "bench/Cargo.toml", "--package", &self.package]);
