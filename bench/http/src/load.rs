@@ -29,6 +29,8 @@ impl Mode {
 #[derive(Debug, Clone, Copy)]
 pub struct Round {
     pub cpu_micros: f64,
+    /// How long the server's threads were ready to run and did not, per request.
+    pub waited_micros: f64,
     pub rate: f64,
     pub p99_micros: f64,
     pub failed: u64,
@@ -60,11 +62,11 @@ pub fn run(address: SocketAddr, server: u32, connections: usize, mode: Mode, len
             clients.spawn(client(address, mode, shared.clone()));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let (cpu, began) = (cpu_nanos(server), Instant::now());
+        let (before, began) = (Processor::of(server), Instant::now());
         shared.counting.store(true, Ordering::Relaxed);
         tokio::time::sleep(length).await;
         shared.counting.store(false, Ordering::Relaxed);
-        let (cpu, took) = (cpu_nanos(server) - cpu, began.elapsed());
+        let (after, took) = (Processor::of(server), began.elapsed());
         shared.stop.store(true, Ordering::Relaxed);
         clients.join_all().await;
 
@@ -72,7 +74,8 @@ pub fn run(address: SocketAddr, server: u32, connections: usize, mode: Mode, len
         told.micros.sort_unstable();
         let count = told.micros.len().max(1);
         Round {
-            cpu_micros: cpu as f64 / 1_000.0 / count as f64,
+            cpu_micros: (after.ran - before.ran) as f64 / 1_000.0 / count as f64,
+            waited_micros: (after.waited - before.waited) as f64 / 1_000.0 / count as f64,
             rate: count as f64 / took.as_secs_f64(),
             p99_micros: told.micros.get(count * 99 / 100).copied().unwrap_or_default().into(),
             failed: told.failed,
@@ -148,11 +151,24 @@ fn content_length(head: &[u8]) -> Option<usize> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// What all threads of a process have used, as the scheduler accounts it.
-fn cpu_nanos(process: u32) -> u64 {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the server lives, on Linux");
-    threads
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok())
-        .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
-        .sum()
+/// What all threads of a process have had of the processors, in nanoseconds, as the scheduler accounts it.
+struct Processor {
+    ran: u64,
+    /// Ready to run, but others ran.
+    waited: u64,
+}
+
+impl Processor {
+    fn of(process: u32) -> Self {
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the server lives, on Linux");
+        let mut all = Self { ran: 0, waited: 0 };
+        for line in
+            threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok())
+        {
+            let mut numbers = line.split(' ').filter_map(|number| number.parse::<u64>().ok());
+            all.ran += numbers.next().unwrap_or(0);
+            all.waited += numbers.next().unwrap_or(0);
+        }
+        all
+    }
 }

@@ -1,4 +1,4 @@
-//! One small JSON handler behind five servers, under the same load, in turns.
+//! One small JSON handler behind six servers, under the same load, in turns.
 //!
 //! Every server runs as a child process with as many threads as there are cores; this process is the load: a closed loop
 //! of connections that ask, await the answer, and ask again, either on one connection for ever or on a new one after
@@ -11,6 +11,7 @@ mod servers;
 
 use std::io::BufRead as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -65,7 +66,11 @@ fn main() -> ExitCode {
         false => (9, Duration::from_millis(2_500)),
     };
     let peers: Vec<Peer> = match arguments.only.is_empty() {
-        true => Peer::value_variants().to_vec(),
+        // Loco takes minutes to build, so the short form leaves it out.
+        true => {
+            let all = Peer::value_variants().iter().copied();
+            all.filter(|peer| !arguments.quick || *peer != Peer::Loco).collect()
+        }
         false => arguments.only.clone(),
     };
     let mut servers: Vec<Server> = peers.into_iter().map(Server::start).collect();
@@ -97,7 +102,9 @@ fn tell(report: &mut Report, servers: &[Server], index: usize, mode: Mode) {
     let name = |measure: &str| format!("{measure}, {}", mode.name());
     for server in servers {
         let (cpu, rate, p99) = server.medians(index);
+        let waited = median(server.rounds[index].iter().map(|round| round.waited_micros).collect());
         report.value(&name("CPU per request"), server.peer.name(), cpu, "us");
+        report.value(&name("waiting for a processor per request"), server.peer.name(), waited, "us");
         report.value(&name("throughput"), server.peer.name(), rate, "requests/s");
         report.value(&name("p99"), server.peer.name(), p99, "us");
         let failed: u64 = server.rounds[index].iter().map(|round| round.failed).sum();
@@ -140,11 +147,14 @@ fn tell(report: &mut Report, servers: &[Server], index: usize, mode: Mode) {
 impl Server {
     fn start(peer: Peer) -> Self {
         let own = std::env::current_exe().expect("the path of this program");
-        let mut child = Command::new(own)
-            .args(["serve", peer.name()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server starts");
+        let mut command = match peer {
+            Peer::Loco => Command::new(build_loco(&own)),
+            _ => Command::new(own),
+        };
+        if peer != Peer::Loco {
+            command.args(["serve", peer.name()]);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("a server starts");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output is piped");
         std::io::BufReader::new(output).read_line(&mut line).expect("it prints its address");
@@ -164,6 +174,17 @@ impl Server {
         let pairs = self.rounds[mode].iter().zip(&peer.rounds[mode]);
         median(pairs.map(|(ours, theirs)| value(ours) / value(theirs)).collect())
     }
+}
+
+/// Builds Loco's server into the directory of this program, and says where it is.
+fn build_loco(own: &Path) -> PathBuf {
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--release", "--quiet", "--package", "bench-http-loco"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "Loco's server does not build; `--only` leaves it out");
+    own.with_file_name("bench-http-loco")
 }
 
 impl Drop for Server {

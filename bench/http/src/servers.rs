@@ -21,6 +21,8 @@ pub enum Peer {
     AxumTower,
     /// actix-web with nothing around the route.
     Actix,
+    /// Loco as it comes, which is a program of its own.
+    Loco,
     /// This house, as an application gets it by default.
     Burgeon,
 }
@@ -32,6 +34,7 @@ impl Peer {
             Peer::Axum => "axum",
             Peer::AxumTower => "axum-tower",
             Peer::Actix => "actix",
+            Peer::Loco => "loco",
             Peer::Burgeon => "burgeon",
         }
     }
@@ -49,6 +52,7 @@ pub fn serve(peer: Peer) {
         Peer::Axum => axum(false),
         Peer::AxumTower => axum(true),
         Peer::Actix => actix(),
+        Peer::Loco => panic!("it is a program of its own: bench-http-loco"),
         Peer::Burgeon => burgeon(),
     }
 }

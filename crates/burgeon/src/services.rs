@@ -21,7 +21,7 @@ pub(crate) struct Ports {
 pub(crate) fn database(db: Db, claim: Option<Claim>) -> Service {
     Service::new("database", async move |life: Life| {
         let asked = db.clone();
-        life.health().check("database connection", move || {
+        life.health().check("database", move || {
             let db = asked.clone();
             async move { db.health(&Ctx::background()).await }
         });

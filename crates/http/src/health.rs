@@ -69,7 +69,7 @@ fn answer(ok: bool, probes: &Probes, mut report: Report) -> Result<Response> {
         report.parts.iter_mut().for_each(|part| part.reason = None);
     }
     let json = serde_json::to_vec(&Answer { ok, report }).map_err(burgeon_core::Error::internal)?;
-    let mut response = with_type("application/json", json);
+    let mut response = with_type(const { HeaderValue::from_static("application/json") }, json);
     *response.status_mut() = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

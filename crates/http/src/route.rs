@@ -178,13 +178,17 @@ where
 
 /// Sets the cookies of what succeeded, and makes a response of what failed.
 fn finish(answered: Result<Response>, head: &Head) -> Response {
-    let finished = answered.and_then(|mut response| {
-        if let Some(jar) = &head.jar {
-            jar.apply(response.headers_mut(), head.door(), head.is_secure())?;
+    let refused = match answered {
+        Ok(mut response) => {
+            let Some(jar) = &head.jar else { return response };
+            match jar.apply(response.headers_mut(), head.door(), head.is_secure()) {
+                Ok(()) => return response,
+                Err(error) => error,
+            }
         }
-        Ok(response)
-    });
-    finished.unwrap_or_else(|error| head.door().refuse(&error, &head.asked()))
+        Err(error) => error,
+    };
+    head.door().refuse(&refused, &head.asked())
 }
 
 macro_rules! methods {

@@ -143,8 +143,7 @@ impl Edge {
         // Counted from here to the response's head, whatever becomes of it, also when the client leaves.
         let asked = Asked::seen(&request, fields.accept, id.clone());
         let line = Line::begin(self.clone(), route, asked, seen, now);
-        let encodings = fields.encodings(request.headers());
-        let origin = fields.origin.cloned();
+        let wanted = Wanted { encodings: fields.encodings, origin: fields.origin.cloned(), carried };
         // Only work that outlives its connection needs to know it.
         let stops = route.and_then(|route| route.stop_when_client_leaves);
         let alone = connection.filter(|_| !stops.unwrap_or(request.method().is_safe()));
@@ -164,7 +163,7 @@ impl Edge {
             let scheme = Some(seen.scheme);
             resolved.begin(request, Known { ctx: Some(ctx), id: Some(id), scheme, peer: seen.peer })
         };
-        Answering::new(line, work, deadline, alone, Wanted { encodings, origin, carried })
+        Answering::new(line, work, deadline, alone, wanted)
     }
 
     /// The answer to a request that was refused before it could be read, in the same form and as well counted.
@@ -179,18 +178,19 @@ impl Edge {
         let origin = Origin { peer: Some(connection.peer()), tls: connection.is_tls() };
         let seen = origin::seen(origin, &HeaderMap::new(), &edge.proxies);
         let asked = Asked::unread(RequestId::from(edge.ids.trace(now).trace_id));
-        let response = edge.router.door().refuse(error, &asked);
+        let mut response = edge.router.door().refuse(error, &asked);
         let mut line = Line::begin(self.clone(), None, asked, seen, now).refused_by(rule);
-        way_out(response, &mut line, &Wanted::default())
+        way_out(&mut response, &mut line, &Wanted::default());
+        response
     }
 }
 
 /// The list, from the handler's response to what the client sees.
-fn way_out(mut response: Response, line: &mut Line, wanted: &Wanted) -> Response {
+fn way_out(response: &mut Response, line: &mut Line, wanted: &Wanted) {
     let edge = &*line.edge().0;
     // Smaller, before anything else looks at the headers that describe the body.
     if edge.config.compression {
-        response = compression::apply(response, wanted.encodings.as_ref(), line.asked().method());
+        compression::apply(response, wanted.encodings, line.asked().method());
     }
     let headers = response.headers_mut();
     // What the request has written, also one that failed after it: whatever the client asks next shall see it.
@@ -206,8 +206,7 @@ fn way_out(mut response: Response, line: &mut Line, wanted: &Wanted) -> Response
         headers.insert(REQUEST_ID, id.header());
     }
     // Last: the log and the meters see what the client sees.
-    line.end(&response);
-    response
+    line.end(response);
 }
 
 impl Inner {

@@ -16,8 +16,10 @@ mod gauge;
 mod histogram;
 mod meters;
 mod parts;
+mod spent;
 
 pub use counter::Counter;
 pub use gauge::{Gauge, InFlight};
 pub use histogram::{Histogram, HistogramValue};
 pub use meters::{Labels, Meters, Sample, Value};
+pub use spent::Spent;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::{Counter, Gauge, Histogram, HistogramValue};
+use crate::{Counter, Gauge, Histogram, HistogramValue, Spent};
 
 /// The meters of one application. Cloning shares the list; two applications in one process have two.
 ///
@@ -41,6 +42,8 @@ pub enum Value {
     Gauge(i64),
     /// Of a [`Histogram`].
     Histogram(HistogramValue),
+    /// Of a [`Spent`].
+    Spent(Duration),
 }
 
 #[derive(Debug)]
@@ -54,6 +57,7 @@ enum Meter {
     Counter(Counter),
     Gauge(Gauge),
     Histogram(Histogram),
+    Spent(Spent),
 }
 
 impl Meters {
@@ -111,6 +115,19 @@ impl Meters {
         }
     }
 
+    /// The time of this name and these labels; its name ends in `_seconds_total`. Otherwise as
+    /// [`counter`](Self::counter).
+    ///
+    /// # Panics
+    /// When the name is already a meter of another sort.
+    #[track_caller]
+    pub fn spent(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &str)]) -> Spent {
+        match self.resolve(name, help, labels, || Meter::Spent(Spent::default())) {
+            Meter::Spent(spent) => spent,
+            _ => misuse(name),
+        }
+    }
+
     /// Every series now, sorted by name and labels.
     pub fn samples(&self) -> Vec<Sample> {
         let families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,6 +138,7 @@ impl Meters {
                     Meter::Counter(counter) => Value::Counter(counter.get()),
                     Meter::Gauge(gauge) => Value::Gauge(gauge.get()),
                     Meter::Histogram(histogram) => Value::Histogram(histogram.value()),
+                    Meter::Spent(spent) => Value::Spent(spent.get()),
                 };
                 samples.push(Sample { name, help: family.help, labels: labels.clone(), value });
             }
@@ -155,8 +173,6 @@ fn misuse(name: &str) -> ! {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -137,7 +137,8 @@ impl Health {
     }
 
     /// Adds a dependency to ask. It is asked when a report is wanted, at most once a second, for at most one second;
-    /// an error, a panic or silence mean that the process is not ready.
+    /// an error, a panic or silence mean that the process is not ready. Under the name of a part it speaks for that part
+    /// while the part says that it is ready.
     ///
     /// ```
     /// # async fn ping() -> burgeon_core::Result<()> { Ok(()) }
@@ -182,7 +183,14 @@ impl Health {
         let answers = join_all(checks.iter().map(|check| check.answer())).await;
         let board = self.board();
         let mut parts = board.parts.clone();
-        parts.extend(answers);
+        for answer in answers {
+            match parts.iter_mut().find(|part| part.name == answer.name) {
+                Some(part) if part.state == State::Ready => *part = answer,
+                // Its own word stands: it has not begun, or comes to its end.
+                Some(_) => {}
+                None => parts.push(answer),
+            }
+        }
         parts.extend(self.conditions());
         let serves = |part: &Part| matches!(part.state, State::Ready | State::Degraded);
         Report {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burgeon_meter::{Counter, Gauge, Histogram, Meters};
+use burgeon_meter::{Counter, Gauge, Histogram, Meters, Spent};
 use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio::time::{Instant, sleep_until};
 
@@ -24,9 +24,9 @@ struct Probe {
     lag: Histogram,
     tasks: Gauge,
     queue: Gauge,
-    busy: Counter,
+    busy: Spent,
     parks: Counter,
-    last_busy: u64,
+    last_busy: Duration,
     last_parks: u64,
 }
 
@@ -51,8 +51,8 @@ impl Probe {
                 "Tasks that wait in the runtime's shared queue for a worker.",
                 &labels,
             ),
-            busy: meters.counter(
-                "runtime_busy_microseconds_total",
+            busy: meters.spent(
+                "runtime_busy_seconds_total",
                 "Time the workers spent polling tasks, all workers together.",
                 &labels,
             ),
@@ -61,7 +61,7 @@ impl Probe {
                 "Times a worker went to sleep because nothing was left to do.",
                 &labels,
             ),
-            last_busy: 0,
+            last_busy: Duration::ZERO,
             last_parks: 0,
         }
     }
@@ -71,7 +71,6 @@ impl Probe {
         self.queue.set(i64::try_from(metrics.global_queue_depth()).unwrap_or(i64::MAX));
         let workers = 0..metrics.num_workers();
         let busy: Duration = workers.clone().map(|worker| metrics.worker_total_busy_duration(worker)).sum();
-        let busy = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
         let parks: u64 = workers.map(|worker| metrics.worker_park_count(worker)).sum();
         self.busy.add(busy.saturating_sub(std::mem::replace(&mut self.last_busy, busy)));
         self.parks.add(parks.saturating_sub(std::mem::replace(&mut self.last_parks, parks)));

@@ -116,6 +116,7 @@ impl Tasks {
         let name = name.into();
         let join = self.0.group.enter(name.clone()).map(|entry| {
             let id = entry.id();
+            #[expect(clippy::disallowed_methods, reason = "the place the rule points to")]
             let join = self.0.shared.handle.spawn(Owned::new(future, entry));
             self.0.group.can_abort(id, join.abort_handle());
             join

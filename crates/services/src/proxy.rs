@@ -78,6 +78,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(|error| Error::io("reading the proxy's port", error))?;
         let (line, watched) = watch::channel(OPEN);
         let mut tasks = JoinSet::new();
+        #[expect(clippy::disallowed_methods, reason = "the proxy's own set, which ends with it")]
         tasks.spawn(accept(listener, target, watched));
         Ok(Proxy { address, line, _tasks: tasks })
     }
@@ -128,6 +129,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, line: watch::Receiver
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
+            #[expect(clippy::disallowed_methods, reason = "the proxy's own set, which ends with it")]
             Ok((client, _)) => drop(connections.spawn(connection(client, target, line.clone()))),
             // Out of file descriptors, say: until some are free again, the client waits in the backlog.
             Err(_) => sleep(Duration::from_millis(10)).await,

@@ -53,7 +53,7 @@ pub fn samples(samples: &[Sample]) -> String {
         let name = legal(sample.name);
         if family != Some(sample.name) {
             let sort = match sample.value {
-                Value::Counter(_) => "counter",
+                Value::Counter(_) | Value::Spent(_) => "counter",
                 Value::Gauge(_) => "gauge",
                 Value::Histogram(_) => "histogram",
             };
@@ -62,6 +62,7 @@ pub fn samples(samples: &[Sample]) -> String {
         }
         match &sample.value {
             Value::Counter(count) => line(&mut text, &name, "", sample, None, &count.to_string()),
+            Value::Spent(time) => line(&mut text, &name, "", sample, None, &time.as_secs_f64().to_string()),
             Value::Gauge(level) => line(&mut text, &name, "", sample, None, &level.to_string()),
             Value::Histogram(value) => histogram(&mut text, &name, sample, value),
         }

@@ -1,6 +1,5 @@
 //! What a request's path says in the places that its route's pattern names.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,14 +28,14 @@ pub(crate) struct PathValues<'a> {
 impl Params {
     /// From parts of `path`; `None` when one of them is not UTF-8 once it is decoded.
     pub(crate) fn of<'a>(path: &str, parts: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let value = |part: &str| match percent_decode_str(part).decode_utf8() {
-            Ok(Cow::Borrowed(_)) => {
-                // The matcher gives slices of the path itself.
-                let start = (part.as_ptr() as usize).wrapping_sub(path.as_ptr() as usize);
-                Some(Value::AsSent(start..start.wrapping_add(part.len())))
+        let value = |part: &str| {
+            if part.as_bytes().contains(&b'%') {
+                let decoded = percent_decode_str(part).decode_utf8().ok()?;
+                return Some(Value::Decoded(decoded.into_owned()));
             }
-            Ok(Cow::Owned(decoded)) => Some(Value::Decoded(decoded)),
-            Err(_) => None,
+            // The matcher gives slices of the path itself.
+            let start = (part.as_ptr() as usize).wrapping_sub(path.as_ptr() as usize);
+            Some(Value::AsSent(start..start.wrapping_add(part.len())))
         };
         parts.map(value).collect::<Option<_>>().map(Self)
     }

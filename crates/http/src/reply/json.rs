@@ -1,7 +1,7 @@
 //! JSON responses.
 
-use http::StatusCode;
 use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,7 +17,10 @@ const JSON: &str = "application/json";
 
 impl<T: Serialize + JsonSchema> Reply for Json<T> {
     fn reply(self) -> Result<Response> {
-        Ok(with_type(JSON, serde_json::to_vec(&self.0).map_err(Error::internal)?))
+        Ok(with_type(
+            const { HeaderValue::from_static(JSON) },
+            serde_json::to_vec(&self.0).map_err(Error::internal)?,
+        ))
     }
 
     fn describe(operation: &mut Operation<'_>) {

@@ -93,7 +93,7 @@ impl Reply for StatusCode {
 
 impl Reply for Bytes {
     fn reply(self) -> Result<Response> {
-        Ok(with_type("application/octet-stream", self))
+        Ok(with_type(const { HeaderValue::from_static("application/octet-stream") }, self))
     }
 
     fn describe(operation: &mut Operation<'_>) {
@@ -140,8 +140,8 @@ impl<T: Reply, const N: usize> Reply for ([(HeaderName, HeaderValue); N], T) {
     }
 }
 
-pub(crate) fn with_type(content_type: &'static str, body: impl Into<Body>) -> Response {
+pub(crate) fn with_type(content_type: HeaderValue, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

@@ -1,6 +1,6 @@
 //! Pages and plain text.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use burgeon_core::Result;
@@ -9,8 +9,8 @@ use crate::openapi::Operation;
 use crate::reply::{Reply, with_type};
 use crate::{Body, Response};
 
-const HTML: &str = "text/html; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]

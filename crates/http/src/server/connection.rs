@@ -119,8 +119,8 @@ pub(super) async fn serve<A: Answers>(
     serving: Arc<Serving<A>>,
 ) {
     let _open = serving.counted.open.enter();
-    // Small answers must not wait for the acknowledgement of the last one. Fails only on a dead socket.
-    if socket.set_nodelay(true).is_err() {
+    // On Linux it has it from its listener. Fails only on a dead socket.
+    if cfg!(not(target_os = "linux")) && socket.set_nodelay(true).is_err() {
         return serving.counted.ended(End::Unopened);
     }
     let opened = open(socket, &serving);

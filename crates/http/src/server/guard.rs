@@ -2,8 +2,9 @@
 //!
 //! What this is: a state machine over the bytes of an HTTP/1 connection that knows where each message ends, and
 //! refuses what another server in the chain could read otherwise (RFC 9112, 2.2, 5.1, 6.1, 7.1). It stands before
-//! hyper, whose parser forgives some of it and has then forgotten what was there. What it is not: a parser of anything
-//! else; it looks at the shape of each line, at `Content-Length` and `Transfer-Encoding`.
+//! hyper, whose parser forgives some of it and has then forgotten what was there. It also refuses what hyper would refuse,
+//! because hyper's answer would be empty. What it is not: a parser of anything else; it looks at the shape of each line,
+//! at the target, at `Content-Length` and `Transfer-Encoding`.
 //!
 //! ```text
 //!             whole head                 last chunk and trailers
@@ -13,6 +14,7 @@
 //!
 //! # Invariants
 //! - A head passes whole or not at all: nothing of a refused one is seen by anybody behind.
+//! - A head that passes is one that hyper takes.
 //! - How the bytes were cut into packets changes no verdict.
 //! - Work is linear in the bytes, and it holds none of them.
 //!
@@ -69,6 +71,8 @@ pub(super) enum Refusal {
     UnknownCoding,
     Chunk,
     HeadSize,
+    Fields,
+    TargetSize,
 }
 
 impl Guard {
@@ -132,7 +136,7 @@ impl Guard {
 }
 
 impl Refusal {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::LineEnd,
         Self::RequestLine,
         Self::Version,
@@ -146,6 +150,8 @@ impl Refusal {
         Self::UnknownCoding,
         Self::Chunk,
         Self::HeadSize,
+        Self::Fields,
+        Self::TargetSize,
     ];
 
     /// The status of the answer.
@@ -153,7 +159,8 @@ impl Refusal {
         match self {
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::HeadSize => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadSize | Self::Fields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TargetSize => StatusCode::URI_TOO_LONG,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -174,6 +181,8 @@ impl Refusal {
             Self::UnknownCoding => "unknown_coding",
             Self::Chunk => "chunk",
             Self::HeadSize => "head_size",
+            Self::Fields => "fields",
+            Self::TargetSize => "target_size",
         }
     }
 
@@ -182,7 +191,7 @@ impl Refusal {
         match self {
             Self::LineEnd => "A line of the head does not end with CR LF.",
             Self::RequestLine => {
-                "The first line is not a method, a target and a version, each after one space."
+                "The first line is not a method, a valid target and a version, each after one space."
             }
             Self::Version => "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2.",
             Self::Fold => "A line of the head begins with white space.",
@@ -197,6 +206,8 @@ impl Refusal {
             Self::UnknownCoding => "This server knows no Transfer-Encoding but `chunked`.",
             Self::Chunk => "The body's chunks are not well formed.",
             Self::HeadSize => "The request's head is too large.",
+            Self::Fields => "The request's head has more than 100 fields.",
+            Self::TargetSize => "The request's target is too long.",
         }
     }
 }

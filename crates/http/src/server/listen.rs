@@ -46,6 +46,8 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Small answers must not wait for the acknowledgement of the last one. What is accepted here inherits it on Linux.
+    socket.set_tcp_nodelay(true)?;
     Ok(socket)
 }
 
@@ -125,4 +127,21 @@ fn file_limit() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
     line.split_whitespace().nth(3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_accepted_has_no_delay_as_its_listener() {
+        let listeners = bind((Ipv4Addr::LOCALHOST, 0).into(), 1).unwrap();
+        listeners[0].set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(listeners[0].local_addr().unwrap()).unwrap();
+        let (accepted, _) = listeners[0].accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
+    }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use super::guard::Refusal;
 
 /// Shared by the socket, the exchanges and the timer of one connection. One task touches them at a time; they are
-/// atomics because a connection is `Send`, and relaxed because nothing is ordered by them.
+/// atomics because a connection is `Send`, relaxed because nothing is ordered by them, and loaded and stored rather than
+/// added to, which would lock the bus for nobody.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     in_flight: AtomicU32,
@@ -46,8 +47,8 @@ impl Progress {
 
     /// A request's head is complete.
     pub(super) fn begin(self: &Arc<Self>) -> Exchange {
-        self.in_flight.fetch_add(1, Relaxed);
-        self.begun.fetch_add(1, Relaxed);
+        step(&self.in_flight, 1);
+        step(&self.begun, 1);
         self.arriving.store(false, Relaxed);
         Exchange(self.clone())
     }
@@ -92,7 +93,7 @@ impl Progress {
 
     /// Bytes went out.
     pub(super) fn wrote(&self) {
-        self.written.fetch_add(1, Relaxed);
+        step(&self.written, 1);
         self.stalled.store(false, Relaxed);
     }
 
@@ -115,9 +116,14 @@ impl Progress {
     }
 }
 
+/// Adds, round the end of the number: `u32::MAX` takes one away.
+fn step(number: &AtomicU32, by: u32) {
+    number.store(number.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        step(&self.0.in_flight, u32::MAX);
         // What came in during the exchange was its body.
         self.0.arriving.store(false, Relaxed);
     }

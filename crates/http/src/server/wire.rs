@@ -28,6 +28,10 @@ pub(super) enum Stream {
 const LISTEN_ON: Duration = Duration::from_secs(2);
 const LISTEN_TO: usize = 16 << 20;
 
+/// Responses up to this size are put together before they are written: below it copying costs less than telling the
+/// kernel about two pieces.
+const SMALL: usize = 1024;
+
 /// What hyper reads in the place of a refused head: the request that the refusal answers. So the answer takes its turn
 /// behind those of the requests before it.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: -\r\nconnection: close\r\n\r\n";
@@ -43,6 +47,8 @@ pub(super) struct Wire {
     /// None for HTTP/2, whose frames leave no doubt.
     guard: Option<Guard>,
     end: Option<End>,
+    /// Whether the client has sent its last byte.
+    ended: bool,
     progress: Arc<Progress>,
     closing: Option<Closing>,
 }
@@ -72,7 +78,8 @@ impl Wire {
         if !ahead.is_empty() {
             progress.arrived();
         }
-        let mut wire = Self { stream, ahead, passed: 0, guard, end: None, progress, closing: None };
+        let mut wire =
+            Self { stream, ahead, passed: 0, guard, end: None, ended: false, progress, closing: None };
         wire.inspect();
         wire
     }
@@ -112,6 +119,7 @@ impl Wire {
         ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
         let come = &into.filled()[before..];
         if come.is_empty() {
+            self.ended = into.remaining() > 0;
             return Poll::Ready(Ok(true));
         }
         self.progress.arrived();
@@ -200,7 +208,20 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         from: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, from);
+        let length: usize = from.iter().map(|part| part.len()).sum();
+        let mut whole = [0; SMALL];
+        let written = match whole.get_mut(..length).filter(|_| from.len() > 1) {
+            Some(whole) => {
+                let mut rest = &mut whole[..];
+                for part in from {
+                    let (place, behind) = rest.split_at_mut(part.len());
+                    place.copy_from_slice(part);
+                    rest = behind;
+                }
+                Pin::new(&mut self.stream).poll_write(cx, whole)
+            }
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, from),
+        };
         self.note(written)
     }
 
@@ -218,6 +239,10 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // The client has closed its side and has been read to its end: closing ours says as much as shutting it down.
+        if this.ended && matches!(this.stream, Stream::Plain(_)) {
+            return Poll::Ready(Ok(()));
+        }
         if this.closing.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             if !this.progress.left_unread() {

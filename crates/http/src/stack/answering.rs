@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use burgeon_core::{Error, Kind};
 
+use super::compression::Encodings;
 use super::log::Line;
 use super::position::Carried;
 use crate::router::Called;
@@ -20,8 +21,7 @@ use crate::{Connection, Response};
 /// What the client wants, as far as it shapes the answer.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    /// Its `Accept-Encoding`.
-    pub(super) encodings: Option<HeaderValue>,
+    pub(super) encodings: Encodings,
     /// The origin of the page that asks.
     pub(super) origin: Option<HeaderValue>,
     /// What it has seen of the database.
@@ -89,7 +89,7 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let this = &mut *self;
-        let response = match this.work.take() {
+        let mut response = match this.work.take() {
             Some(Called::Answered(response)) => *response,
             // A panic becomes an error; its message is for the log. One handler's defect is not its neighbours'. Sound to
             // assert: a future that panicked is never polled again, it is only dropped.
@@ -108,7 +108,8 @@ impl Future for Answering {
             }
             None => return Poll::Pending,
         };
-        Poll::Ready(super::way_out(response, &mut this.line, &this.wanted))
+        super::way_out(&mut response, &mut this.line, &this.wanted);
+        Poll::Ready(response)
     }
 }
 

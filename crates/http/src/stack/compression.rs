@@ -28,45 +28,61 @@ const LEVEL: Compression = Compression::new(4);
 /// The most that is compressed before other requests of this core get their turn.
 const TURN: usize = 64 * 1024;
 
-/// Whether the client takes gzip (RFC 9110, 12.5.3).
-fn is_accepted(encodings: &HeaderValue) -> bool {
-    let mut star = false;
-    for entry in encodings.to_str().unwrap_or_default().split(',') {
-        let (coding, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-        let wanted = !is_zero(parameters);
-        match coding.trim() {
-            coding if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") => {
-                return wanted;
+/// What a client's `Accept-Encoding` says of gzip, in however many fields (RFC 9110, 12.5.3).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Encodings {
+    gzip: Option<bool>,
+    any: Option<bool>,
+}
+
+impl Encodings {
+    /// One more field.
+    pub(super) fn read(&mut self, field: &HeaderValue) {
+        for entry in field.as_bytes().split(|byte| *byte == b',') {
+            let coding = entry.split(|byte| *byte == b';').next().unwrap_or_default();
+            let wanted = !is_zero(&entry[coding.len()..]);
+            match coding.trim_ascii() {
+                // It is usually named first, and nothing behind it can change that.
+                coding if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") => {
+                    self.gzip.get_or_insert(wanted);
+                    return;
+                }
+                b"*" => self.any = Some(wanted),
+                _ => {}
             }
-            "*" => star = wanted,
-            _ => {}
         }
     }
-    star
-}
 
-/// `q=0`, `q=0.0`, `q=0.000`: not acceptable.
-fn is_zero(parameters: &str) -> bool {
-    let quality = parameters.trim().strip_prefix("q=").or_else(|| parameters.trim().strip_prefix("Q="));
-    quality.is_some_and(|quality| quality.trim().bytes().all(|byte| matches!(byte, b'0' | b'.')))
-}
-
-/// Compresses the response if it should be. `encodings` is the client's `Accept-Encoding`.
-pub(super) fn apply(response: Response, encodings: Option<&HeaderValue>, method: &Method) -> Response {
-    if !should(&response, method) {
-        return response;
+    /// Whether the client takes it.
+    pub(super) fn take_gzip(self) -> bool {
+        self.gzip.or(self.any).unwrap_or(false)
     }
-    let (mut head, body) = response.into_parts();
+}
+
+/// `;q=0`, `; q=0.0`, `;q=0.000`: not acceptable.
+fn is_zero(parameters: &[u8]) -> bool {
+    let quality = parameters.strip_prefix(b";").map(<[u8]>::trim_ascii);
+    let quality = quality.and_then(|text| text.strip_prefix(b"q=").or_else(|| text.strip_prefix(b"Q=")));
+    quality.is_some_and(|quality| quality.iter().all(|byte| matches!(byte, b'0' | b'.')))
+}
+
+/// Compresses the response if it should be.
+pub(super) fn apply(response: &mut Response, encodings: Encodings, method: &Method) {
+    if !should(response, method) {
+        return;
+    }
+    let headers = response.headers_mut();
     // Also when this client does not take it: a cache must not give it another one's.
-    head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
-    if !encodings.is_some_and(is_accepted) {
-        return Response::from_parts(head, body);
+    headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    if !encodings.take_gzip() {
+        return;
     }
-    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    head.headers.remove(CONTENT_LENGTH);
-    head.headers.remove(ACCEPT_RANGES);
-    weaken_etag(&mut head.headers);
-    Response::from_parts(head, gzip(body))
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(ACCEPT_RANGES);
+    weaken_etag(headers);
+    let body = std::mem::take(response.body_mut());
+    *response.body_mut() = gzip(body);
 }
 
 fn should(response: &Response, method: &Method) -> bool {
@@ -197,7 +213,9 @@ mod tests {
     use super::*;
 
     fn accepts(value: &str) -> bool {
-        is_accepted(&HeaderValue::from_str(value).unwrap())
+        let mut encodings = Encodings::default();
+        encodings.read(&HeaderValue::from_str(value).unwrap());
+        encodings.take_gzip()
     }
 
     #[test]
@@ -210,8 +228,11 @@ mod tests {
         }
     }
 
-    fn takes_gzip() -> Option<HeaderValue> {
-        Some(HeaderValue::from_static("gzip"))
+    const GZIP: Encodings = Encodings { gzip: Some(true), any: None };
+
+    fn packed(mut response: Response) -> Response {
+        apply(&mut response, GZIP, &Method::GET);
+        response
     }
 
     fn answer(sort: &str, body: impl Into<Body>) -> Response {
@@ -232,17 +253,12 @@ mod tests {
     async fn what_is_packed_unpacks_to_the_same_whatever_its_size_and_shape() {
         for size in [1024, 5_000, 64 * 1024, 64 * 1024 + 1, 3_000_000] {
             let text: Vec<u8> = (0..size).map(|index: usize| (index * index % 251) as u8).collect();
-            let response =
-                apply(answer("application/json", text.clone()), takes_gzip().as_ref(), &Method::GET);
+            let response = packed(answer("application/json", text.clone()));
             assert_eq!(unpacked(response).await, text, "{size} at once");
 
             let parts: Vec<_> = text.chunks(1_000).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
             let streamed = answer("text/plain", Body::stream(stream::iter(parts)));
-            assert_eq!(
-                unpacked(apply(streamed, takes_gzip().as_ref(), &Method::GET)).await,
-                text,
-                "{size} streamed"
-            );
+            assert_eq!(unpacked(packed(streamed)).await, text, "{size} streamed");
         }
     }
 
@@ -250,7 +266,7 @@ mod tests {
     async fn what_a_stream_has_said_does_not_wait_for_what_it_says_next() {
         let first = stream::iter([Ok(Bytes::from_static(b"hello"))]);
         let body = Body::stream(futures_util::StreamExt::chain(first, stream::pending()));
-        let mut body = apply(answer("text/plain", body), takes_gzip().as_ref(), &Method::GET).into_body();
+        let mut body = packed(answer("text/plain", body)).into_body();
         let mut packed = Vec::new();
         while let Some(frame) = body.frame().now_or_never() {
             packed.extend_from_slice(&frame.unwrap().unwrap().into_data().unwrap());
@@ -263,9 +279,10 @@ mod tests {
     #[test]
     fn what_must_not_or_need_not_be_packed_is_left_alone() {
         let long = "x".repeat(2_000);
-        let alone = |response: Response, accepted: bool, method| {
-            let encodings = takes_gzip().filter(|_| accepted);
-            !apply(response, encodings.as_ref(), &method).headers().contains_key(CONTENT_ENCODING)
+        let alone = |mut response: Response, accepted: bool, method| {
+            let encodings = if accepted { GZIP } else { Encodings::default() };
+            apply(&mut response, encodings, &method);
+            !response.headers().contains_key(CONTENT_ENCODING)
         };
         assert!(alone(answer("text/html", "short"), true, Method::GET));
         assert!(alone(answer("image/png", long.clone()), true, Method::GET));
@@ -279,7 +296,7 @@ mod tests {
         ] {
             let mut response = answer("text/html", long.clone());
             response.headers_mut().insert(name, HeaderValue::from_static(value));
-            let response = apply(response, takes_gzip().as_ref(), &Method::GET);
+            let response = packed(response);
             assert_ne!(
                 response.headers().get(CONTENT_ENCODING),
                 Some(&HeaderValue::from_static("gzip")),
@@ -288,7 +305,7 @@ mod tests {
         }
         let mut tagged = answer("text/html; charset=utf-8", long);
         tagged.headers_mut().insert(ETAG, HeaderValue::from_static("\"abc\""));
-        let packed = apply(tagged, takes_gzip().as_ref(), &Method::GET);
+        let packed = packed(tagged);
         assert_eq!(packed.headers()[ETAG], "W/\"abc\"");
         assert_eq!(packed.headers()[VARY], "accept-encoding");
     }

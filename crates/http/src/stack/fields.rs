@@ -1,7 +1,8 @@
 //! The fields of a head that the stack wants to know, found in one walk over it.
 
-use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
+
+use super::compression::Encodings;
 
 /// The first value of each. A look-up of every one of them would cost more than the walk: most heads are short, and most of
 /// these fields are not there.
@@ -19,8 +20,7 @@ pub(super) struct Fields<'a> {
     /// Where the client's last write stands in the database's log, signed.
     pub(super) position: Option<&'a HeaderValue>,
     pub(super) cookie: Option<&'a HeaderValue>,
-    accept_encoding: Option<&'a HeaderValue>,
-    several_encodings: bool,
+    pub(super) encodings: Encodings,
 }
 
 impl<'a> Fields<'a> {
@@ -33,8 +33,8 @@ impl<'a> Fields<'a> {
                     &mut fields.host
                 }
                 "accept-encoding" => {
-                    fields.several_encodings = fields.accept_encoding.is_some();
-                    &mut fields.accept_encoding
+                    fields.encodings.read(value);
+                    continue;
                 }
                 "expect" => &mut fields.expect,
                 "accept" => &mut fields.accept,
@@ -49,15 +49,6 @@ impl<'a> Fields<'a> {
             place.get_or_insert(value);
         }
         fields
-    }
-
-    /// What `Accept-Encoding` says, in one value though there may be several fields (RFC 9110, 5.3).
-    pub(super) fn encodings(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        if !self.several_encodings {
-            return self.accept_encoding.cloned();
-        }
-        let all: Vec<_> = headers.get_all(ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
-        HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
     }
 }
 
@@ -79,7 +70,7 @@ mod tests {
         }
         let fields = Fields::of(&headers);
         assert_eq!(fields.accept.unwrap(), "text/html");
-        assert_eq!(fields.encodings(&headers).unwrap(), "br, gzip;q=0.5");
+        assert!(fields.encodings.take_gzip());
         assert!(!fields.several_hosts && fields.expect.is_none());
         headers.append("host", HeaderValue::from_static("b"));
         assert!(Fields::of(&headers).several_hosts);

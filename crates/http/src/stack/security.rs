@@ -40,7 +40,7 @@ impl Security {
         let mut say = |name: HeaderName, value: &HeaderValue| {
             headers.entry(name).or_insert_with(|| value.clone());
         };
-        say(X_CONTENT_TYPE_OPTIONS, &HeaderValue::from_static("nosniff"));
+        say(X_CONTENT_TYPE_OPTIONS, &const { HeaderValue::from_static("nosniff") });
         if let (Scheme::Https, Some(hsts)) = (scheme, &self.hsts) {
             say(STRICT_TRANSPORT_SECURITY, hsts);
         }

@@ -12,7 +12,7 @@ pub(super) struct Text<'a>(pub(super) &'a str);
 macro_rules! parsed {
     ($($method:ident $visit:ident $of:ty, $expected:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-            match self.0.trim().parse::<$of>() {
+            match self.0.parse::<$of>().or_else(|_| self.0.trim().parse()) {
                 Ok(number) => visitor.$visit(number),
                 Err(_) if self.0.trim().is_empty() => Err(Wrong::new("must not be empty")),
                 Err(_) => Err(Wrong::new($expected)),

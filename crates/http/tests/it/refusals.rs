@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use burgeon_core::{Error, Result};
-use burgeon_http::{Body, Door, Mounts, RequestId, Routes, get};
+use burgeon_http::{Body, Door, Edge, Mounts, RequestId, Routes, get};
+use burgeon_meter::Meters;
 use burgeon_telemetry::{Config, Format, Sink, dispatch};
+use tower::ServiceExt as _;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::client::Client;
@@ -31,6 +33,31 @@ async fn broken() -> Result<()> {
 
 async fn missing() -> Result<()> {
     Err(Error::not_found("Not here."))
+}
+
+#[tokio::test]
+async fn the_access_log_says_what_happened_in_fields_of_their_own() {
+    let lines = Lines::default();
+    let sink = Sink::to(lines.clone()).unwrap();
+    let config = Config { format: Format::Json, ..Config::default() };
+    let (dispatch, _level) = dispatch(&config, &sink).unwrap();
+    let router = Mounts::new().mount("/", Routes::new(()).routes([get("/missing", missing)]));
+    let edge =
+        Edge::new(&burgeon_http::Config::default(), router.router(Door::new()).unwrap(), &Meters::new());
+    let request = http::Request::get("/missing?secret=1").header("host", "shop").body(Body::empty()).unwrap();
+    let answer = edge.unwrap().oneshot(request).with_subscriber(dispatch).await.unwrap();
+
+    sink.flush(Duration::from_secs(5)).unwrap();
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let access = log.lines().find(|line| line.contains("\"access\"")).unwrap_or_else(|| panic!("{log}"));
+    let access: serde_json::Value = serde_json::from_str(access).unwrap();
+    assert_eq!(access["message"], "request answered", "{log}");
+    assert!(!log.contains("secret"), "{log}");
+    let text = access.to_string();
+    let id = answer.headers()["x-request-id"].to_str().unwrap();
+    for field in [r#""method":"GET""#, r#""path":"/missing""#, r#""status":404"#, id] {
+        assert!(text.contains(field), "{field}: {text}");
+    }
 }
 
 #[tokio::test]

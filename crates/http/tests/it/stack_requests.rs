@@ -305,3 +305,26 @@ async fn what_matches_no_route_is_counted_under_one_name() {
     assert_eq!(app.count("http_requests_in_flight", &[("route", "none")]), Some(Value::Gauge(0)));
     app.served.stop().await;
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_answered_named_and_counted_like_everything_else() {
+    let app = application(&quick());
+    let many = "x: y\r\n".repeat(101);
+    for (head, status) in [
+        ("GET /hello HTTP/1.1\nhost: shop\n\n".to_owned(), 400),
+        (format!("GET /hello HTTP/1.1\r\nhost: shop\r\n{many}\r\n"), 431),
+        (format!("GET /hello HTTP/1.1\r\nhost: {}\r\n\r\n", "x".repeat(40_000)), 431),
+        ("GET /<> HTTP/1.1\r\nhost: shop\r\n\r\n".to_owned(), 400),
+        ("POST /take HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\n\r\n5\nhello".to_owned(), 400),
+    ] {
+        let answer = app.served.say(head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(header(&answer, "content-type"), Some("application/problem+json"), "{answer}");
+        assert_eq!(header(&answer, "connection"), Some("close"), "{answer}");
+        let id = header(&answer, "x-request-id").unwrap();
+        assert!(answer.contains(&format!("\"instance\":\"{id}\"")), "{answer}");
+    }
+    let of = [("route", "none"), ("status", "4xx")];
+    assert_eq!(app.count("http_requests_total", &of), Some(Value::Counter(5)));
+    app.served.stop().await;
+}

@@ -93,6 +93,7 @@ impl Tasks {
         let entry = self.0.group.enter(name.clone()).ok_or_else(|| {
             Error::unavailable(format!("The blocking work `{name}` was not started: its owner has stopped."))
         })?;
+        #[expect(clippy::disallowed_methods, reason = "the place the rule points to")]
         let join = self.0.shared.handle.spawn_blocking(move || {
             let _turn = turn;
             // Sound to assert: the closure is gone after its panic.

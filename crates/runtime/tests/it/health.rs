@@ -82,3 +82,17 @@ async fn a_part_says_its_state_itself() {
     cluster.draining();
     assert!(!health.report().await.ready);
 }
+
+#[tokio::test]
+async fn a_check_under_the_name_of_a_part_speaks_for_it_once_it_is_ready() {
+    let health = Health::new();
+    let database = health.part("database");
+    health.check("database", || async { Err(Error::unavailable("refused")) });
+    let report = health.report().await;
+    let states: Vec<_> = report.parts.iter().map(|part| part.state).collect();
+    assert_eq!(states, [State::Starting], "its own word while it starts, and listed once");
+    database.ready();
+    let report = health.report().await;
+    assert_eq!((report.parts.len(), report.parts[0].state, report.ready), (1, State::Failed, false));
+    assert!(report.parts[0].reason.as_deref().unwrap().contains("refused"));
+}

@@ -94,6 +94,7 @@ async fn megabytes_and_the_end_of_a_stream_arrive_whole() {
     let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
     let mut sender = JoinSet::new();
     let (to_send, address) = (sent.clone(), proxy.address());
+    #[expect(clippy::disallowed_methods, reason = "a test owns its tasks and awaits them")]
     sender.spawn(async move {
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(&to_send).await.unwrap();

@@ -28,6 +28,7 @@ async fn a_paused_redis_is_silent_until_it_is_resumed() {
     server.pause().await.unwrap();
     let port = server.port();
     let mut asked = tokio::task::JoinSet::new();
+    #[expect(clippy::disallowed_methods, reason = "a test owns its tasks and awaits them")]
     asked.spawn(async move { redis(port, "ping").await });
     assert!(timeout(Duration::from_millis(300), asked.join_next()).await.is_err());
     server.resume().await.unwrap();

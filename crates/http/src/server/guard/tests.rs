@@ -147,6 +147,20 @@ fn a_head_may_have_so_many_bytes_and_not_one_more() {
 }
 
 #[test]
+fn what_hyper_would_answer_without_a_word_is_refused_with_one() {
+    let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(count));
+    assert_eq!(whole(&fields(100)).1, None);
+    assert_eq!(whole(&fields(101)), (0, Some(Refusal::Fields)));
+    let mut guard = Guard::new(1 << 20);
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_534));
+    assert_eq!(guard.pass(long.as_bytes()), (0, Some(Refusal::TargetSize)));
+    for target in ["/<>", "http://", "//\\", "*x", "a:b:c", "/\u{7f}", "http://[::1/"] {
+        let head = format!("GET {target} HTTP/1.1\r\n\r\n");
+        assert_eq!(whole(&head).1.is_some(), http::Uri::try_from(target).is_err(), "{target}");
+    }
+}
+
+#[test]
 fn every_rule_has_a_name_of_its_own() {
     let names: std::collections::HashSet<_> = Refusal::ALL.iter().map(|refusal| refusal.rule()).collect();
     assert_eq!(names.len(), Refusal::ALL.len());
@@ -180,7 +194,37 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Whether hyper's parser takes the head.
+fn is_taken(head: &[u8]) -> bool {
+    let mut fields = [httparse::EMPTY_HEADER; 100];
+    let mut request = httparse::Request::new(&mut fields);
+    let whole = matches!(request.parse(head), Ok(httparse::Status::Complete(_)));
+    whole
+        && request.path.is_some_and(|target| http::Uri::try_from(target).is_ok())
+        && request.method.is_some_and(|method| http::Method::from_bytes(method.as_bytes()).is_ok())
+        && request.headers.iter().all(|field| {
+            http::HeaderName::from_bytes(field.name.as_bytes()).is_ok()
+                && http::HeaderValue::from_bytes(field.value).is_ok()
+        })
+}
+
 proptest! {
+    #[test]
+    fn a_head_that_passes_is_one_that_hyper_takes(
+        target in "[ -~]{1,12}|/[a-z/?#%<>\"{}|^`\\\\]{0,9}|https?://[a-z.:@\\[\\]]{0,9}/?|\\PC{1,6}",
+        name in "[a-zA-Z0-9!-/_`~]{1,9}",
+        value in prop::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let mut head = format!("GET {target} HTTP/1.1\r\n{name}: ").into_bytes();
+        head.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+        head.extend(b"\r\n\r\n");
+        let mut guard = Guard::new(LIMIT);
+        if let (passed, None) = guard.pass(&head) {
+            prop_assert_eq!(passed, head.len());
+            prop_assert!(is_taken(&head), "{}", String::from_utf8_lossy(&head));
+        }
+    }
+
     #[test]
     fn no_cut_of_the_bytes_changes_the_verdict(
         pieces in prop::collection::vec(piece(), 0..24),
