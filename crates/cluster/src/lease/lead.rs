@@ -79,6 +79,27 @@ impl Leases {
     /// may be luckier; after `Ok` this node does not contend again.
     ///
     /// What `work` writes it must [fence](Leading::fence): a node that was paused finds out only afterwards.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use burgeon_cluster::lease::{Leader, Leases};
+    /// # use burgeon_core::Ctx;
+    /// # use burgeon_db::{Db, sql};
+    /// # use burgeon_runtime::Tasks;
+    /// # fn example(leases: Leases, db: Db, tasks: Tasks) -> Leader {
+    /// leases.lead(&tasks, "nightly report", Duration::from_secs(10), move |leading| {
+    ///     let db = db.clone();
+    ///     async move {
+    ///         db.tx(&Ctx::background(), async |tx| {
+    ///             leading.fence(tx).await?;
+    ///             sql!("write_report", "insert into report default values").execute(tx).await
+    ///         })
+    ///         .await
+    ///         .map(drop)
+    ///     }
+    /// })
+    /// # }
+    /// ```
     pub fn lead<F, Fut>(&self, tasks: &Tasks, name: &'static str, life: Duration, work: F) -> Leader
     where
         F: Fn(Leading) -> Fut + Send + Sync + 'static,
