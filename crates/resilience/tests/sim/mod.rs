@@ -9,7 +9,6 @@
 //! Used by the crate's tests, and by `cargo xtask bench overload-sim`, which includes this directory and draws what it finds.
 #![allow(dead_code, unreachable_pub, reason = "the tests and the bench each use their part of it")]
 
-pub mod chart;
 pub mod peers;
 pub mod policy;
 pub mod record;
