@@ -23,7 +23,7 @@
 //!   waited for it has gone.
 //! - Nobody is let in past those who wait.
 //! - Whenever there is room, nobody waits: whoever gives back a permit calls the next.
-//! - Without anybody waiting a decision takes no lock.
+//! - Without anybody waiting a decision takes no lock, save once a second for the level.
 //! - What a load level refuses does not keep the level up.
 //!
 //! # When it breaks
