@@ -106,6 +106,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     }
     let mut door = Door::new()
         .with_keys(keys.clone())
+        .with_causal_reads(db.clone())
         .with_body_limit(sections.http.body_limit)
         .with_cors(&sections.http.cors);
     if let Some(page) = error_page {

@@ -7,6 +7,7 @@
 )]
 
 mod nodes;
+mod positions;
 mod processes;
 mod verbs;
 mod visitor;

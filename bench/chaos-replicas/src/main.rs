@@ -1,0 +1,182 @@
+//! Delays, pauses, kills and promotes replicas under three nodes of an application, and asks a hundred clients whether they
+//! ever read less than they had written.
+//!
+//! The oracle is outside of the system: each client knows its last acknowledged write, and a read on another node that is
+//! older is stale. Before it is believed it must find what it looks for: the same clients without their positions read
+//! from the same delayed replica, and must see stale notes.
+
+mod cap;
+mod client;
+mod dice;
+mod failover;
+mod node;
+mod pairs;
+mod site;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tokio::time::sleep;
+
+use crate::dice::Dice;
+use crate::pairs::Manners;
+use crate::site::{Reads, Site};
+
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Replicas that lag, pause, die and are promoted, under clients that read their own writes.
+#[derive(Parser)]
+struct Args {
+    /// What the dice start from; printed first, so that a failure can be replayed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Twenty times as many pairs.
+    #[arg(long)]
+    long: bool,
+    /// Only this part: replicas, cap, synchronous or asynchronous.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+const PAIRS: u64 = 10_000;
+const SCENES: u64 = 5;
+const BACK: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    // One binary is both the experiment and the application under it.
+    if std::env::var_os("CHAOS_NODE").is_some() {
+        return node::run();
+    }
+    let args = Args::parse();
+    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("seed {seed}");
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            println!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let pairs = if args.long { PAIRS * 20 } else { PAIRS };
+    let wants = |part: &str| args.only.as_deref().is_none_or(|only| only == part);
+    let mut results = Vec::new();
+    runtime.block_on(async {
+        if wants("replicas") || wants("cap") {
+            match Site::open().await {
+                Ok(site) => {
+                    if wants("replicas") {
+                        results
+                            .push(("replicas", told(&site, replicas(&site, pairs, Dice::new(seed)).await)));
+                    }
+                    if wants("cap") {
+                        results.push(("cap", told(&site, cap::run(&site).await)));
+                    }
+                }
+                Err(error) => results.push(("site", Err(error.to_string()))),
+            }
+        }
+        for (part, synchronous) in [("synchronous", true), ("asynchronous", false)] {
+            if wants(part) {
+                let ended = match Site::open().await {
+                    Ok(site) => told(&site, failover::run(&site, synchronous).await),
+                    Err(error) => Err(error.to_string()),
+                };
+                results.push((part, ended));
+            }
+        }
+    });
+    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
+    for (part, result) in &results {
+        match result {
+            Ok(story) => println!("{part}: {story}"),
+            Err(error) => println!("{part}: FAILED: {error}"),
+        }
+    }
+    println!("{} passed, {failed} failed", results.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn told(site: &Site, result: Result<String, Failure>) -> Result<String, String> {
+    result.map_err(|error| format!("{error}\n{}", site.said()))
+}
+
+/// Ten thousand pairs under five fates of the replicas.
+async fn replicas(site: &Site, pairs: u64, mut dice: Dice) -> Result<String, Failure> {
+    let (one, other) = (&site.replicas[0], &site.replicas[1]);
+    let mut total = Reads::default();
+    let mut stale = 0;
+    let mut round = 0;
+    for scene in ["healthy", "one delayed by 5 s", "one paused", "one killed and restarted", "all paused"] {
+        match scene {
+            "one delayed by 5 s" => one.set("recovery_min_apply_delay", "5s").await?,
+            "one paused" => other.pause_replay().await?,
+            "all paused" => {
+                one.pause_replay().await?;
+                other.pause_replay().await?;
+            }
+            _ => {}
+        }
+        let before = site.reads().await?;
+        round += 1;
+        let running = pairs::run(site, pairs / SCENES, round, Manners::Causal, &mut dice);
+        let tally = if scene == "one killed and restarted" {
+            let killing = async {
+                sleep(Duration::from_millis(300)).await;
+                one.kill().await?;
+                sleep(Duration::from_millis(700)).await;
+                one.restart().await
+            };
+            let (tally, killed) = tokio::join!(running, killing);
+            killed?;
+            tally?
+        } else {
+            running.await?
+        };
+        let reads = site.reads().await?.since(before);
+        println!("  {scene}: {}; {:.1} % of the reads on the primary", tally.told(), reads.on_the_primary());
+        stale += tally.stale();
+        total = Reads { replica: total.replica + reads.replica, fallback: total.fallback + reads.fallback };
+        match scene {
+            // Can the oracle see at all?
+            "one delayed by 5 s" => {
+                round += 1;
+                let naive = pairs::run(site, 1_000, round, Manners::Naive, &mut dice).await?;
+                println!("  the same without positions: {}", naive.told());
+                if naive.stale() == 0 {
+                    return Err("the oracle is blind: clients without positions read nothing stale".into());
+                }
+                one.set("recovery_min_apply_delay", "0").await?;
+            }
+            "one paused" => other.resume_replay().await?,
+            "all paused" => {
+                one.resume_replay().await?;
+                other.resume_replay().await?;
+            }
+            _ => {}
+        }
+        whole(site).await?;
+    }
+    if stale > 0 {
+        return Err(format!("{stale} of {pairs} reads were older than their reader's own write").into());
+    }
+    Ok(format!(
+        "{pairs} pairs, 0 stale; {:.1} % of the reads went to the primary, {} to replicas",
+        total.on_the_primary(),
+        total.replica
+    ))
+}
+
+/// Waits until every node has every server in use.
+async fn whole(site: &Site) -> Result<(), Failure> {
+    let started = Instant::now();
+    for node in &site.nodes {
+        while !node.is_whole().await {
+            if started.elapsed() > BACK {
+                return Err(format!("not every server was in use again within {BACK:?}").into());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
