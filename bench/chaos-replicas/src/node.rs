@@ -42,7 +42,7 @@ async fn slow(ctx: Ctx, State(db): State<Db>, Path(id): Path<i64>) -> Result<Jso
     let (version, _): (i64, String) = sql!(
         "slow_read",
         sqlite: "select version, '' from notes_note where id = $1",
-        postgres: "select version, pg_sleep(0.03)::text from notes_note where id = $1",
+        postgres: "select version, pg_sleep(0.2)::text from notes_note where id = $1",
         id
     )
     .one(&db.read(&ctx))
