@@ -38,6 +38,8 @@ pub enum Case {
     Insert,
     /// Five hundred rows in one transaction.
     Bulk,
+    /// Nine point reads to one insert, by many at once: SQLite's alone, where one writer serves all. Not in [`Case::ALL`].
+    Mixed,
 }
 
 impl Case {
@@ -49,6 +51,7 @@ impl Case {
             Case::TwentyReads => "20 reads",
             Case::Insert => "insert",
             Case::Bulk => "500-row bulk",
+            Case::Mixed => "mixed 90/10",
         }
     }
 
@@ -64,6 +67,8 @@ impl Case {
             }
             Case::Insert => peer.insert(serial).await,
             Case::Bulk => peer.bulk(serial * BULK as i64).await,
+            Case::Mixed if serial % 10 == 0 => peer.insert(serial).await,
+            Case::Mixed => read(peer, serial).await,
         }
     }
 }

@@ -54,6 +54,8 @@ struct Plan {
     time: Duration,
     rounds: usize,
     cases: Vec<Case>,
+    /// Whether SQLite's mixed case is wanted.
+    mixed: bool,
 }
 
 const CONNECTIONS: usize = 8;
@@ -77,7 +79,7 @@ async fn run(args: &Args) -> Result<usize, Failure> {
     let cases = Case::ALL.into_iter().filter(wanted).collect();
     let (time, rounds) =
         if args.quick { (Duration::from_millis(350), 2) } else { (Duration::from_secs(2), 5) };
-    let plan = Plan { tasks: args.tasks, time, rounds, cases };
+    let plan = Plan { tasks: args.tasks, time, rounds, cases, mixed: wanted(&Case::Mixed) };
     let wanted = |engine: &str| args.engine.as_deref().is_none_or(|only| only == engine);
     if wanted("sqlite") {
         sqlite(&plan, &mut report, true).await?;
@@ -103,7 +105,7 @@ async fn sqlite(plan: &Plan, report: &mut Report, full: bool) -> Result<(), Fail
     let meters = Meters::new();
     let ours = Ours(Db::open(&config, &Tasks::new(&meters), &meters).await?);
     let serials = Serials::default();
-    for case in plan.cases.iter().copied() {
+    for case in plan.cases.iter().copied().chain(plan.mixed.then_some(Case::Mixed)) {
         let reading = matches!(case, Case::PointRead | Case::TwentyReads);
         if reading && !full {
             continue; // The setting is about commits; reads were measured once.
@@ -119,6 +121,7 @@ async fn sqlite(plan: &Plan, report: &mut Report, full: bool) -> Result<(), Fail
         let sqlx_target = match case {
             Case::PointRead | Case::TwentyReads => Some(Target::AtLeast(3.0)),
             Case::Insert => Some(Target::AtLeast(10.0)),
+            Case::Mixed => Some(Target::AtLeast(4.0)),
             Case::Bulk => None,
         };
         let peers = [("raw rusqlite", Some(Target::AtLeast(1.0 / 1.1))), ("sqlx", sqlx_target)];

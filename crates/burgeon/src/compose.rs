@@ -212,7 +212,8 @@ impl Composed {
         // First starts last: they fill the tables that the migrations made, through whatever the modules offer.
         if app.first_start {
             let work = std::mem::take(&mut self.first_starts);
-            first_start::run(work, &self.db, &tasks, &self.parts, app.turn_wait).await?;
+            // Boxed: it is large, and runs once.
+            Box::pin(first_start::run(work, &self.db, &tasks, &self.parts, app.turn_wait)).await?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use burgeon_core::Result;
 use crate::on::{On, Target};
 use crate::postgres::called;
 use crate::query::Writes;
+use crate::sqlite::Tape;
 use crate::stmt::{Class, Dynamic, Place, Text};
 use crate::{Engine, Fault, Param, Tx, Type, Value};
 
@@ -29,8 +30,22 @@ pub trait Record {
     /// The type of each column.
     const TYPES: &'static [Type];
 
-    /// Appends the values.
-    fn into_values(self, values: &mut Vec<Value>);
+    /// Hands the values over, in order.
+    fn each(self, take: impl FnMut(Value));
+}
+
+/// Rows in the form in which their engine takes them.
+pub(crate) enum Rows {
+    /// For SQLite's writer.
+    Tape(Tape),
+    /// For the lists of Postgres, one row after the other.
+    Values(Vec<Value>),
+}
+
+/// The next rows of a caller's.
+struct Chunk {
+    rows: Rows,
+    count: usize,
 }
 
 /// Inserts many rows into a table. Made by [`bulk`].
@@ -107,15 +122,15 @@ impl Bulk {
         rows: impl IntoIterator<Item = R>,
     ) -> Result<u64> {
         match on.target() {
-            Target::Within(tx) => self.insert_within(tx, Vec::new(), rows.into_iter()).await,
+            Target::Within(tx) => self.insert_within(tx, None, rows.into_iter()).await,
             Target::Alone(db, ctx, _) => {
                 let mut rows = rows.into_iter();
-                let first = chunk(&mut rows);
-                if first.len() < CHUNK * R::TYPES.len() {
+                let first = Chunk::next(db.engine(), &mut rows);
+                if first.count < CHUNK {
                     // One statement is a transaction by itself, without the round trips to begin and to end one.
                     return self.send(&on.target(), db.engine(), R::TYPES, first).await;
                 }
-                db.tx_at(ctx, self.place, async |tx| self.insert_within(tx, first, rows).await).await
+                db.tx_at(ctx, self.place, async |tx| self.insert_within(tx, Some(first), rows).await).await
             }
         }
     }
@@ -124,14 +139,15 @@ impl Bulk {
     async fn insert_within<R: Record>(
         &self,
         tx: &Tx,
-        first: Vec<Value>,
+        first: Option<Chunk>,
         mut rows: impl Iterator<Item = R>,
     ) -> Result<u64> {
+        let engine = tx.db().engine();
         let mut inserted = 0;
-        let mut values = if first.is_empty() { chunk(&mut rows) } else { first };
-        while !values.is_empty() {
-            inserted += self.send(&Target::Within(tx), tx.db().engine(), R::TYPES, values).await?;
-            values = chunk(&mut rows);
+        let mut next = first.unwrap_or_else(|| Chunk::next(engine, &mut rows));
+        while next.count > 0 {
+            inserted += self.send(&Target::Within(tx), engine, R::TYPES, next).await?;
+            next = Chunk::next(engine, &mut rows);
         }
         Ok(inserted)
     }
@@ -141,13 +157,13 @@ impl Bulk {
         target: &Target<'_>,
         engine: Engine,
         types: &'static [Type],
-        values: Vec<Value>,
+        chunk: Chunk,
     ) -> Result<u64> {
         let text = self.text(engine, types).map_err(|fault| fault.at(self.name, self.place))?;
-        if values.is_empty() {
+        if chunk.count == 0 {
             return Ok(0);
         }
-        target.insert_many(text, types, values).await
+        target.insert_many(text, types, chunk.rows).await
     }
 
     fn text(&self, engine: Engine, types: &[Type]) -> Result<Text, Fault> {
@@ -186,9 +202,29 @@ impl Bulk {
 fn chunk<R: Record>(rows: &mut impl Iterator<Item = R>) -> Vec<Value> {
     let mut values = Vec::with_capacity(R::TYPES.len() * CHUNK.min(rows.size_hint().0.max(1)));
     for row in rows.by_ref().take(CHUNK) {
-        row.into_values(&mut values);
+        row.each(|value| values.push(value));
     }
     values
+}
+
+impl Chunk {
+    fn next<R: Record>(engine: Engine, rows: &mut impl Iterator<Item = R>) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let mut tape = Tape::with_room(R::TYPES.len() * CHUNK.min(rows.size_hint().0.max(1)));
+                let mut count = 0;
+                for row in rows.by_ref().take(CHUNK) {
+                    row.each(|value| tape.push(value));
+                    count += 1;
+                }
+                Self { rows: Rows::Tape(tape), count }
+            }
+            Engine::Postgres => {
+                let values = chunk(rows);
+                Self { count: values.len() / R::TYPES.len().max(1), rows: Rows::Values(values) }
+            }
+        }
+    }
 }
 
 /// A name as SQL writes it. Names come from the program, not from a request; they are checked all the same.
@@ -215,8 +251,9 @@ macro_rules! records {
         impl<$($name: Param),+> Record for ($($name,)+) {
             const TYPES: &'static [Type] = &[$($name::TYPE),+];
 
-            fn into_values(self, values: &mut Vec<Value>) {
-                $(values.push(self.$index.into_value());)+
+            #[inline]
+            fn each(self, mut take: impl FnMut(Value)) {
+                $(take(self.$index.into_value());)+
             }
         }
     )*};

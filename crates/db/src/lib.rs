@@ -31,6 +31,7 @@
 
 mod bulk;
 mod cell;
+mod check;
 mod claim;
 mod clock;
 mod column;
@@ -65,6 +66,7 @@ pub use burgeon_macros::Row;
 
 pub use bulk::{Bulk, Record, bulk};
 pub use cell::{Cell, Mismatch};
+pub use check::Unprepared;
 pub use claim::{Claim, Claimed};
 pub use column::Column;
 pub use config::{Config, Sqlite, Synchronous};

@@ -2,6 +2,7 @@
 
 use burgeon_core::{Ctx, Position, Result};
 
+use crate::bulk::Rows;
 use crate::db::EngineOf;
 use crate::meters::Timed;
 use crate::query::{Reads, Writes};
@@ -182,23 +183,31 @@ impl Target<'_> {
 
     /// Runs the statement of a bulk insert: on Postgres once, with an array for every column; on SQLite once for every row,
     /// in one hop. All of it happens, or nothing.
-    pub(crate) async fn insert_many(
-        &self,
-        text: Text,
-        types: &'static [Type],
-        values: Vec<Value>,
-    ) -> Result<u64> {
-        let call = self.call(&text, &values)?;
-        let width = types.len();
-        let result = match self.way() {
-            Ok(Way::Sqlite(sqlite, ctx, _)) => sqlite.insert_many(ctx, text.clone(), values, width).await,
-            Ok(Way::SqliteTx(session)) => {
-                let text = text.clone();
-                session.run(move |conn| conn.insert_many(text.sql(Engine::Sqlite), &values, width)).await
+    pub(crate) async fn insert_many(&self, text: Text, types: &'static [Type], rows: Rows) -> Result<u64> {
+        let refused = match &rows {
+            Rows::Tape(tape) => tape.invalid(),
+            Rows::Values(values) => refuse(values),
+        };
+        if let Some(fault) = refused {
+            return Err(fault.of_statement(&text));
+        }
+        let call = self.call(&text, &[])?;
+        let result = match (self.way(), rows) {
+            (Ok(Way::Sqlite(sqlite, ctx, _)), Rows::Tape(tape)) => {
+                sqlite.insert_many(ctx, text.clone(), tape).await
             }
-            Ok(Way::Postgres(fleet, ctx, _)) => fleet.execute(ctx, &text, &columns(types, values)).await,
-            Ok(Way::PostgresTx(session)) => session.execute(&text, &columns(types, values)).await,
-            Err(fault) => Err(fault),
+            (Ok(Way::SqliteTx(session)), Rows::Tape(tape)) => {
+                let text = text.clone();
+                session.run(move |conn| conn.insert_many(text.sql(Engine::Sqlite), &tape)).await
+            }
+            (Ok(Way::Postgres(fleet, ctx, _)), Rows::Values(values)) => {
+                fleet.execute(ctx, &text, &columns(types, values)).await
+            }
+            (Ok(Way::PostgresTx(session)), Rows::Values(values)) => {
+                session.execute(&text, &columns(types, values)).await
+            }
+            (Ok(_), _) => Err(Fault::Statement { why: "the rows are in the other engine's form".to_owned() }),
+            (Err(fault), _) => Err(fault),
         };
         call.end(&text, result, |rows| *rows)
     }

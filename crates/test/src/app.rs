@@ -166,6 +166,28 @@ impl TestApp {
         Ctx::background()
     }
 
+    /// Holds every statement of the program against the tables there are: each is prepared, none is run. Those that tests
+    /// declare themselves are left out: what stands in a folder `src` counts.
+    ///
+    /// # Panics
+    /// When the database does not understand one; with its name, its place and what the engine said.
+    pub async fn statements_fit(&self) {
+        let wanted = |statement: &burgeon_db::Stmt| {
+            let file = statement.place().file;
+            file.starts_with("src/") || file.contains("/src/")
+        };
+        let refused = self.db.unprepared(&self.ctx(), wanted).await;
+        let refused =
+            refused.unwrap_or_else(|error| panic!("the statements cannot be looked at: {}", error.detail()));
+        let told: Vec<String> = refused
+            .iter()
+            .map(|refused| {
+                format!("`{}` ({}): {}", refused.statement.name(), refused.statement.place(), refused.fault)
+            })
+            .collect();
+        assert!(told.is_empty(), "{} does not understand:\n{}", self.engine().name(), told.join("\n"));
+    }
+
     /// Which engine it runs on.
     pub fn engine(&self) -> Engine {
         self.shared.engine

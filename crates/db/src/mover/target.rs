@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, TryStreamExt};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
 use crate::Fault;
@@ -24,6 +24,8 @@ use super::source::Chunk;
 /// `burgeon`, in ASCII, and which of its locks this is.
 pub(super) const LOCK: i64 = 0x6275_7267_656f_6e02;
 
+/// How long another move is waited for that has ended, as far as one can tell, and whose server does not know it yet.
+const OTHERS: Duration = Duration::from_secs(10);
 /// How long the answer to the commit is awaited. Everything that takes long has been done by then.
 const COMMIT: Duration = Duration::from_secs(60);
 
@@ -59,15 +61,22 @@ impl Target {
             set local extra_float_digits = 1; set constraints all deferred";
         connection.client().batch_execute(begin).await.map_err(broken)?;
         let target = Self { connection, triggers: Vec::new() };
-        let row = target
-            .client()
-            .query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK])
-            .await
-            .map_err(broken)?;
-        match row.try_get(0).map_err(broken)? {
-            true => Ok(target),
-            false => Err(Fault::Unusable { why: "another move into this database is under way".to_owned() }),
+        // The server of a move that was killed a moment ago may not have noticed yet.
+        let until = Instant::now() + OTHERS;
+        while !target.is_alone().await? {
+            if Instant::now() > until {
+                return Err(Fault::Unusable {
+                    why: "another move into this database is under way".to_owned(),
+                });
+            }
+            sleep(Duration::from_millis(200)).await;
         }
+        Ok(target)
+    }
+
+    async fn is_alone(&self) -> Result<bool, Fault> {
+        let taken = self.client().query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await;
+        taken.and_then(|row| row.try_get(0)).map_err(broken)
     }
 
     fn client(&self) -> &Client {

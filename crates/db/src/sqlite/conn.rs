@@ -14,6 +14,7 @@ use crate::{Fault, Row, Value, clock};
 
 use super::bind::bind;
 use super::fence::Closed;
+use super::tape::Tape;
 use super::{faults, fence};
 
 /// How many statements a connection keeps prepared.
@@ -178,12 +179,19 @@ impl Conn {
         statement.raw_execute().map(|rows| rows as u64).map_err(|error| faults::of(&error))
     }
 
-    /// Runs a statement once for every `width` values, and answers how many rows it touched in all.
-    pub(crate) fn insert_many(&self, sql: &str, values: &[Value], width: usize) -> Result<u64, Fault> {
+    /// Whether the statement fits the tables there are. It is not run.
+    pub(crate) fn prepares(&self, sql: &str) -> Result<(), Fault> {
+        self.raw.prepare(sql).map(drop).map_err(|error| faults::of(&error))
+    }
+
+    /// Runs a statement once for every row on the tape, and answers how many rows it touched in all.
+    pub(crate) fn insert_many(&self, sql: &str, rows: &Tape) -> Result<u64, Fault> {
         let mut statement = self.prepared(sql)?;
-        let mut touched = 0;
-        for row in values.chunks_exact(width) {
-            bind(&mut statement, row)?;
+        let (mut touched, mut left, width) = (0, rows.cursor(), statement.parameter_count());
+        while !left.is_at_end() {
+            for number in 1..=width {
+                left.bind(&mut statement, number).map_err(|error| faults::of(&error))?;
+            }
             touched += statement.raw_execute().map_err(|error| faults::of(&error))? as u64;
         }
         Ok(touched)

@@ -31,8 +31,11 @@ const OPTIMIZE: Duration = Duration::from_secs(24 * 3600);
 const LOOK: u64 = 512;
 /// So old may the knowledge be whether the data is being moved away: a look costs a system call.
 const LOOK_AFTER: Duration = Duration::from_millis(50);
-/// A group takes no more work when its first job has waited this long for its commit.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// A group takes no more work when its first job has waited for its commit so many times as long as a commit takes: then
+/// the wait for the disk is at most a twentieth of the work.
+const WORTH: u32 = 20;
+/// But at least so long, and at most: somebody waits for the first job's answer.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(25));
 /// A transaction that usually is over in this time may share a commit with others, who wait for it.
 const BRIEF: Duration = Duration::from_millis(2);
 /// How often a job is done again because its group was lost through another's fault.
@@ -50,6 +53,8 @@ pub(super) struct Thread {
     /// How long the transactions of a place in the source usually take.
     usual: HashMap<Place, Duration>,
     group: usize,
+    /// How long a commit usually takes.
+    commit_takes: Duration,
     path: PathBuf,
     /// When it was last seen whether the data is being moved away, and whether it was.
     looked: Instant,
@@ -104,6 +109,7 @@ impl Thread {
             blocked: Arc::clone(blocked),
             usual: HashMap::new(),
             group: config.group,
+            commit_takes: Duration::ZERO,
             path: path.to_owned(),
             looked: clock::now(),
             moving: false,
@@ -170,7 +176,7 @@ impl Thread {
                 // The engine gave up the whole transaction.
                 return self.again();
             }
-            if !self.done.is_empty() && clock::now().saturating_duration_since(born) > PATIENCE {
+            if !self.done.is_empty() && clock::now().saturating_duration_since(born) > self.patience() {
                 break;
             }
         }
@@ -306,7 +312,9 @@ impl Thread {
         }
         let begun = clock::now();
         let committed = self.conn().run("commit");
-        self.meters.commit_time.record(clock::now().saturating_duration_since(begun));
+        let took = clock::now().saturating_duration_since(begun);
+        self.meters.commit_time.record(took);
+        self.commit_takes = (self.commit_takes * 7 + took) / 8;
         let Err(error) = committed else {
             self.meters.commits.increment();
             self.meters.jobs.add(self.done.len() as u64);
@@ -387,6 +395,10 @@ impl Thread {
         if size > self.wal_limit {
             tracing::warn!(bytes = size, "the write-ahead log has grown: a reader has been at work for long");
         }
+    }
+
+    fn patience(&self) -> Duration {
+        (self.commit_takes * WORTH).clamp(PATIENCE.0, PATIENCE.1)
     }
 
     fn conn(&self) -> MutexGuard<'_, Conn> {

@@ -11,6 +11,7 @@ mod group;
 mod inbox;
 mod job;
 mod readers;
+mod tape;
 mod writer;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ use tokio::time::timeout_at;
 
 pub(crate) use conn::Conn;
 pub(crate) use desk::Session;
+pub(crate) use tape::Tape;
 
 use crate::stmt::{Class, Place, Text};
 use crate::{Config, Engine, Fault, Row, Stmt, Value, clock};
@@ -93,14 +95,8 @@ impl Sqlite {
         self.writer.write(self.statement_deadline(ctx), self.room_deadline(ctx), false, work).await
     }
 
-    pub(crate) async fn insert_many(
-        &self,
-        ctx: &Ctx,
-        text: Text,
-        values: Vec<Value>,
-        width: usize,
-    ) -> Result<u64, Fault> {
-        let work = move |conn: &Conn| conn.insert_many(text.sql(Engine::Sqlite), &values, width);
+    pub(crate) async fn insert_many(&self, ctx: &Ctx, text: Text, rows: Tape) -> Result<u64, Fault> {
+        let work = move |conn: &Conn| conn.insert_many(text.sql(Engine::Sqlite), &rows);
         // A later row may fail when earlier ones are in.
         self.writer.write(self.statement_deadline(ctx), self.room_deadline(ctx), true, work).await
     }

@@ -76,13 +76,14 @@ async fn fills_up_and_goes_on(db: &Db, file: &Path, make_room: impl AsyncFnOnce(
                         assert!(why.contains("full"), "{why}");
                         refused.lock().unwrap().push(id);
                     }
-                    Some(Fault::OutcomeUnknown { .. }) => *unknown.lock().unwrap() += 1,
-                    other => panic!("{other:?}"),
+                    other => {
+                        assert!(matches!(other, Some(Fault::OutcomeUnknown { .. })), "{error:?}");
+                        *unknown.lock().unwrap() += 1;
+                    }
                 }
                 assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
                 return;
             }
-            panic!("the disk was never full");
         }
     }))
     .await;
@@ -90,6 +91,8 @@ async fn fills_up_and_goes_on(db: &Db, file: &Path, make_room: impl AsyncFnOnce(
     let unknown = unknown.into_inner().unwrap();
     eprintln!("{} acknowledged, {} refused, {unknown} unknown", acknowledged.len(), refused.len());
     assert!(acknowledged.len() > 50, "{} were acknowledged before it was full", acknowledged.len());
+
+    assert!(refused.len() + unknown >= WRITERS as usize, "the disk was never full");
 
     // Reading goes on while it is full.
     let ctx = Ctx::background();

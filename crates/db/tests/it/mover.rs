@@ -421,16 +421,21 @@ async fn behind_a_proxy() -> (Move, Proxy) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_did_not_get_through_opens_the_file_again() {
     let (this, proxy) = behind_a_proxy().await;
-    let error = this
-        .run_told(&mut |stage| {
-            if stage == Stage::Closed {
-                // The connection goes, and the next one is let through: the server has heard of no commit.
-                proxy.cut();
-                proxy.heal();
-            }
-        })
-        .await
-        .unwrap_err();
+    let closed = tokio::sync::Notify::new();
+    let mut cut = |stage| {
+        if stage == Stage::Closed {
+            proxy.cut();
+            closed.notify_one();
+        }
+    };
+    let outage = async {
+        closed.notified().await;
+        // So long nobody gets through; then the server, which has heard of no commit, can be asked.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        proxy.heal();
+    };
+    let (moved, ()) = tokio::join!(this.run_told(&mut cut), outage);
+    let error = moved.unwrap_err();
     assert!(matches!(Fault::of(&error), Some(Fault::Unavailable { .. })), "{error:?}");
     this.raw().execute_batch("update shelf set name = 'still open' where id = 1").unwrap();
     assert_eq!(this.there("select count(*) from a_line").await, "0");

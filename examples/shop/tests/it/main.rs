@@ -8,4 +8,5 @@ mod moving;
 mod replicas;
 mod sales;
 mod signing_in;
+mod statements;
 mod stopping;
