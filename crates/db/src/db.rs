@@ -238,7 +238,10 @@ impl Db {
         }
         Ok(match &self.0.engine {
             EngineOf::Sqlite(sqlite) => Session::Sqlite(sqlite.begin(ctx, deadline, place, class).await?),
-            EngineOf::Postgres(pool) => Session::Postgres(pool.begin(ctx, deadline, place, class).await?),
+            // Boxed: beginning is large, and the future of the whole transaction would carry it to its end.
+            EngineOf::Postgres(pool) => {
+                Session::Postgres(Box::pin(pool.begin(ctx, deadline, place, class)).await?)
+            }
         })
     }
 

@@ -231,13 +231,14 @@ impl Pool {
         position: Position,
     ) -> Result<Option<Vec<Row>>, Fault> {
         let until = clock::deadline(ctx, self.statement_timeout).instant();
+        let mut own = None;
         if let Some(shared) = &self.shared {
             match self.by_shared(shared, ctx, text, params, until, shared::Wants::Replayed(position)).await {
                 Routed::Done(answered) => return answered.map(|answer| answer.map(|answer| answer.rows)),
-                Routed::Own(lease) => return self.replayed_alone(ctx, lease, text, params, position).await,
+                Routed::Own(lease) => own = lease,
             }
         }
-        self.replayed_alone(ctx, None, text, params, position).await
+        Box::pin(self.replayed_alone(ctx, own, text, params, position)).await
     }
 
     /// What it is doing now.
@@ -370,7 +371,8 @@ impl Pool {
                 Routed::Own(lease) => own = lease,
             }
         }
-        self.on_its_own(ctx, own, text, params, until, wants_position).await
+        // Boxed: the long way is large and rare, and every statement's future would carry it.
+        Box::pin(self.on_its_own(ctx, own, text, params, until, wants_position)).await
     }
 
     /// Sends a statement to the shared connections, if they suit it.

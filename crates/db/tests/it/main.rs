@@ -1,5 +1,5 @@
 //! The database through its public door.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
 mod both;
 mod bulk;
