@@ -2,7 +2,7 @@
 //!
 //! What this is: the fast way for rows of one shape into one table. On Postgres a chunk is one statement over arrays,
 //! `insert .. select * from unnest(..)`, whose text does not depend on the number of rows; on SQLite a chunk is one
-//! hop to the writer, which runs one prepared insert per row. What it is not: an import tool; it knows nothing of files.
+//! hop to the writer, which runs one prepared insert per row; [`Bulk::copy`] is Postgres's own way. What it is not: an import tool; it knows nothing of files.
 //!
 //! All rows are there in the end, or none: in the transaction it is given, or in one of its own.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use burgeon_core::Result;
 
-use crate::on::{On, Target};
+use crate::on::{On, Session, Target};
 use crate::postgres::called;
 use crate::query::Writes;
 use crate::sqlite::Tape;
@@ -40,6 +40,20 @@ pub(crate) enum Rows {
     Tape(Tape),
     /// For the lists of Postgres, one row after the other.
     Values(Vec<Value>),
+}
+
+impl Rows {
+    /// From values, one row after the other.
+    pub(crate) fn of(engine: Engine, values: Vec<Value>) -> Self {
+        match engine {
+            Engine::Postgres => Rows::Values(values),
+            Engine::Sqlite => {
+                let mut tape = Tape::with_room(values.len());
+                values.into_iter().for_each(|value| tape.push(value));
+                Rows::Tape(tape)
+            }
+        }
+    }
 }
 
 /// The next rows of a caller's.
@@ -135,6 +149,45 @@ impl Bulk {
         }
     }
 
+    /// As [`insert`](Self::insert), by Postgres's own way for many rows, a binary `copy`: one statement however many rows
+    /// there are, which are sent while later ones are taken from the iterator. On SQLite no different from `insert`. For
+    /// imports: in a transaction, and without a conflict clause.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert); [`Fault::Statement`] when a conflict clause was given.
+    pub async fn copy<R: Record>(&self, tx: &Tx, rows: impl IntoIterator<Item = R>) -> Result<u64> {
+        if !matches!(self.conflict, Conflict::Fails) {
+            let why = "copy knows no conflict clause; use insert".to_owned();
+            return Err(Fault::Statement { why }.at(self.name, self.place));
+        }
+        let mut rows = rows.into_iter();
+        let Session::Postgres(_) = tx.session().map_err(|fault| fault.at(self.name, self.place))? else {
+            return self.insert_within(tx, None, rows).await;
+        };
+        let text = self.copy_text(R::TYPES).map_err(|fault| fault.at(self.name, self.place))?;
+        let next = || match Chunk::next(Engine::Postgres, &mut rows).rows {
+            Rows::Values(values) => values,
+            // What SQLite takes, which is not asked for.
+            Rows::Tape(_) => Vec::new(),
+        };
+        Target::Within(tx).copy(text, R::TYPES, next).await
+    }
+
+    fn copy_text(&self, types: &[Type]) -> Result<Text, Fault> {
+        self.fits(types)?;
+        let sql =
+            format!("copy {} ({}) from stdin (format binary)", quoted(self.table)?, list(&self.columns)?);
+        Ok(Text::Dynamic(Arc::new(Dynamic { name: self.name, place: self.place, sql, class: Class::Write })))
+    }
+
+    fn fits(&self, types: &[Type]) -> Result<(), Fault> {
+        if self.columns.len() == types.len() {
+            return Ok(());
+        }
+        let why = format!("{} columns are named, and the rows have {}", self.columns.len(), types.len());
+        Err(Fault::Statement { why })
+    }
+
     /// All chunks in this transaction; `first` was taken from the iterator already.
     async fn insert_within<R: Record>(
         &self,
@@ -167,10 +220,7 @@ impl Bulk {
     }
 
     fn text(&self, engine: Engine, types: &[Type]) -> Result<Text, Fault> {
-        if self.columns.len() != types.len() {
-            let why = format!("{} columns are named, and the rows have {}", self.columns.len(), types.len());
-            return Err(Fault::Statement { why });
-        }
+        self.fits(types)?;
         let table = quoted(self.table)?;
         let columns = list(&self.columns)?;
         let mut sql = match engine {

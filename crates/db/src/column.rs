@@ -4,6 +4,7 @@ use burgeon_core::Money;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{Cell, Mismatch, Type};
@@ -22,6 +23,23 @@ pub trait Column: Sized + Send + 'static {
     /// # Errors
     /// A [`Mismatch`] that says what was found instead.
     fn read(cell: Cell<'_>) -> Result<Self, Mismatch>;
+
+    /// Writes the value as JSON, as serde would write what [`read`](Self::read) yields; for
+    /// [`json_row!`](crate::json_row).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn write_json(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Mismatch>
+    where
+        Self: Serialize,
+    {
+        to_json(&Self::read(cell)?, out)
+    }
+}
+
+/// Straight into the bytes.
+pub(crate) fn to_json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), Mismatch> {
+    serde_json::to_writer(out, value).map_err(|error| Mismatch::value(format!("as JSON: {error}")))
 }
 
 macro_rules! columns {
@@ -43,7 +61,6 @@ columns! {
     i32 => Int, cell => cell.i32();
     i64 => Big, cell => cell.i64();
     f64 => Float, cell => cell.f64();
-    String => Text, cell => cell.text().map(str::to_owned);
     Vec<u8> => Bytes, cell => cell.bytes().map(<[u8]>::to_vec);
     Uuid => Uuid, cell => cell.uuid();
     Timestamp => Timestamp, cell => cell.timestamp();
@@ -52,11 +69,36 @@ columns! {
     Money => Big, cell => cell.i64().map(Money::from_raw);
 }
 
+impl Column for String {
+    const TYPE: Type = Type::Text;
+
+    #[inline]
+    fn read(cell: Cell<'_>) -> Result<Self, Mismatch> {
+        cell.text().map(str::to_owned)
+    }
+
+    fn write_json(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+        to_json(cell.text()?, out)
+    }
+}
+
 impl<T: Column> Column for Option<T> {
     const TYPE: Type = T::TYPE;
 
     #[inline]
     fn read(cell: Cell<'_>) -> Result<Self, Mismatch> {
         if cell.is_null() { Ok(None) } else { T::read(cell).map(Some) }
+    }
+
+    fn write_json(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Mismatch>
+    where
+        Self: Serialize,
+    {
+        // That an Option can be serialized says so of what is in it, but not to the compiler: what is there is read.
+        if cell.is_null() {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        to_json(&Self::read(cell)?, out)
     }
 }

@@ -41,7 +41,9 @@ mod db;
 pub mod dynamic;
 mod engine;
 mod fault;
+mod increments;
 mod json;
+mod json_row;
 pub mod keyset;
 mod listen;
 mod meters;
@@ -73,7 +75,9 @@ pub use config::{Config, Sqlite, Synchronous};
 pub use db::Db;
 pub use engine::Engine;
 pub use fault::Fault;
+pub use increments::Increments;
 pub use json::Json;
+pub use json_row::json_array;
 pub use listen::{Heard, Listener, Notifier};
 pub use migrate::{Migration, Migrator, State, Step};
 pub use mover::{Closed, Left, Moved, MovedTable, Mover, Stage, Told};
@@ -93,4 +97,6 @@ pub use sea_query;
 pub mod private {
     pub use burgeon_macros::{migration_files, sql_statement};
     pub use linkme;
+
+    pub use crate::json_row::JsonObject;
 }

@@ -212,6 +212,22 @@ impl Target<'_> {
         call.end(&text, result, |rows| *rows)
     }
 
+    /// Copies rows into a table, a chunk at a time, on Postgres and in a transaction.
+    pub(crate) async fn copy(
+        &self,
+        text: Text,
+        types: &'static [Type],
+        chunk: impl FnMut() -> Vec<Value>,
+    ) -> Result<u64> {
+        let call = self.call(&text, &[])?;
+        let result = match self.way() {
+            Ok(Way::PostgresTx(session)) => session.copy(&text, types, chunk).await,
+            Ok(_) => Err(Fault::Statement { why: "only a transaction on Postgres copies".to_owned() }),
+            Err(fault) => Err(fault),
+        };
+        call.end(&text, result, |rows| *rows)
+    }
+
     /// Where the statement really goes.
     fn way(&self) -> Result<Way<'_>, Fault> {
         Ok(match self {

@@ -1,5 +1,6 @@
 //! From a result's rows to the program's types.
 
+use serde::Serialize;
 use tokio_postgres::types::{FromSql, Type as PgType};
 
 use crate::{Cell, Column, Mismatch};
@@ -110,6 +111,16 @@ impl<'a> RowView<'a> {
     #[inline]
     pub fn get<T: Column>(&self, index: usize) -> Result<T, Unreadable> {
         self.cell(index).and_then(T::read).map_err(|why| self.unreadable(index, why))
+    }
+
+    /// Writes the column at `index` as JSON.
+    pub(crate) fn write_json<T: Column + Serialize>(
+        &self,
+        index: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
+        let written = self.cell(index).and_then(|cell| T::write_json(cell, out));
+        written.map_err(|why| self.unreadable(index, why))
     }
 
     #[inline]

@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burgeon_core::{Deadline, Position};
+use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::{Error, Row, RowStream};
 
+use super::bind::{self, Bound};
 use super::config::millis;
 use super::connection::Answer;
 use super::exclusive::{Lease, State};
@@ -21,7 +24,7 @@ use super::fault::{self, Failure};
 use super::fleet::{Busy, Place, Term};
 use super::{Bounded, Pool, within};
 use crate::stmt::{Class, Text};
-use crate::{Fault, Value, clock};
+use crate::{Engine, Fault, Type, Value, clock};
 
 /// How long the answer to a COMMIT is awaited at least, once it has been sent: the sooner one leaves, the less one
 /// knows.
@@ -122,6 +125,42 @@ impl Session {
             Bounded::Answered(Ok(answer)) => {
                 doubt.dispel();
                 Ok(answer)
+            }
+            Bounded::Answered(Err(error)) => Err(self.fault(error, text, started)),
+            Bounded::Late | Bounded::Unknown => Err(super::timed_out(text, started)),
+        }
+    }
+
+    /// Copies rows into a table, in the order of its columns; `chunk` yields the next values, none at the end.
+    pub(crate) async fn copy(
+        &self,
+        text: &Text,
+        types: &[Type],
+        mut chunk: impl FnMut() -> Vec<Value>,
+    ) -> Result<u64, Fault> {
+        let started = clock::now();
+        self.lease.runs(text.name());
+        let doubt = Doubt::enter(&self.doubtful);
+        let client = self.lease.connection().client();
+        let work = async {
+            let sink = client.copy_in::<_, Bytes>(text.sql(Engine::Postgres)).await?;
+            let types: Vec<_> = types.iter().map(|of| bind::native(*of).0).collect();
+            let mut writer = std::pin::pin!(BinaryCopyInWriter::new(sink, &types));
+            loop {
+                let values = chunk();
+                if values.is_empty() {
+                    return writer.finish().await;
+                }
+                for row in values.chunks(types.len()) {
+                    writer.as_mut().write_raw(row.iter().map(Bound)).await?;
+                }
+            }
+        };
+        // Dropped in the middle, the copy is broken off, and with it the transaction.
+        match within(&self.lease, self.until, Class::Read, work).await {
+            Bounded::Answered(Ok(rows)) => {
+                doubt.dispel();
+                Ok(rows)
             }
             Bounded::Answered(Err(error)) => Err(self.fault(error, text, started)),
             Bounded::Late | Bounded::Unknown => Err(super::timed_out(text, started)),

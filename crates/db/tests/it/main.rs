@@ -8,6 +8,8 @@ mod crash;
 mod disk;
 mod dynamic;
 mod house;
+mod increments;
+mod json_rows;
 mod migrations;
 mod mover;
 mod open;
