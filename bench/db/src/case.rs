@@ -17,6 +17,7 @@ pub const PRODUCTS: i64 = 10_000;
 pub const BULK: usize = 500;
 
 pub const SELECT: &str = "select id, name, price, stock from product where id = $1";
+pub const UPDATE: &str = "update stock set units = units + 1 where id = $1";
 pub const INSERT: &str = "insert into entry (id, body, amount) values ($1, $2, $3)";
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -25,6 +26,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub trait Peer: Clone + Send + Sync + 'static {
     fn point_read(&self, id: i64) -> impl Future<Output = Result<Product, Failure>> + Send;
     fn insert(&self, id: i64) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn update(&self, id: i64) -> impl Future<Output = Result<(), Failure>> + Send;
     fn bulk(&self, first: i64) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
@@ -36,6 +38,8 @@ pub enum Case {
     TwentyReads,
     /// One row, acknowledged after its commit.
     Insert,
+    /// One row counted up, acknowledged after its commit.
+    Update,
     /// Five hundred rows in one transaction.
     Bulk,
     /// Nine point reads to one insert, by many at once: SQLite's alone, where one writer serves all. Not in [`Case::ALL`].
@@ -43,13 +47,14 @@ pub enum Case {
 }
 
 impl Case {
-    pub const ALL: [Case; 4] = [Case::PointRead, Case::TwentyReads, Case::Insert, Case::Bulk];
+    pub const ALL: [Case; 5] = [Case::PointRead, Case::TwentyReads, Case::Insert, Case::Update, Case::Bulk];
 
     pub fn name(self) -> &'static str {
         match self {
             Case::PointRead => "point read",
             Case::TwentyReads => "20 reads",
             Case::Insert => "insert",
+            Case::Update => "update",
             Case::Bulk => "500-row bulk",
             Case::Mixed => "mixed 90/10",
         }
@@ -66,6 +71,7 @@ impl Case {
                 Ok(())
             }
             Case::Insert => peer.insert(serial).await,
+            Case::Update => peer.update(serial.wrapping_mul(7_919).rem_euclid(PRODUCTS) + 1).await,
             Case::Bulk => peer.bulk(serial * BULK as i64).await,
             Case::Mixed if serial % 10 == 0 => peer.insert(serial).await,
             Case::Mixed => read(peer, serial).await,

@@ -3,7 +3,7 @@
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use tokio_postgres::NoTls;
 
-use crate::case::{Failure, INSERT, Peer, Product, SELECT, body};
+use crate::case::{Failure, INSERT, Peer, Product, SELECT, UPDATE, body};
 use crate::raw_postgres::{BULK_INSERT, columns};
 
 #[derive(Clone)]
@@ -32,6 +32,12 @@ impl Peer for Deadpool {
     async fn insert(&self, id: i64) -> Result<(), Failure> {
         let client = self.0.get().await?;
         client.execute(&client.prepare_cached(INSERT).await?, &[&id, &body(id), &(id * 100)]).await?;
+        Ok(())
+    }
+
+    async fn update(&self, id: i64) -> Result<(), Failure> {
+        let client = self.0.get().await?;
+        client.execute(&client.prepare_cached(UPDATE).await?, &[&id]).await?;
         Ok(())
     }
 

@@ -37,6 +37,13 @@ impl Peer for Ours {
         Ok(())
     }
 
+    async fn update(&self, id: i64) -> Result<(), Failure> {
+        let ctx = ctx();
+        let count = sql!("count_up", "update stock set units = units + 1 where id = $1", id);
+        count.execute(&self.0.write(&ctx)).await?;
+        Ok(())
+    }
+
     async fn bulk(&self, first: i64) -> Result<(), Failure> {
         let ctx = ctx();
         let rows = (first..first + BULK as i64).map(|id| (id, body(id), id * 100));

@@ -10,16 +10,22 @@ use std::thread;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use crate::case::{BULK, Failure, INSERT, Peer, Product, SELECT, body};
+use crate::case::{BULK, Failure, INSERT, Peer, Product, SELECT, UPDATE, body};
 
 /// What is written travels to the writer, as it does for anybody whose rows come from a request.
 type Entry = (i64, String, i64);
+
+/// A job of the writer.
+enum Work {
+    Insert(Vec<Entry>),
+    Update(i64),
+}
 type Reply<T> = oneshot::Sender<Result<T, rusqlite::Error>>;
 
 #[derive(Clone)]
 pub struct RawSqlite {
     reads: mpsc::Sender<(i64, Reply<Product>)>,
-    writes: mpsc::Sender<(Vec<Entry>, Reply<()>)>,
+    writes: mpsc::Sender<(Work, Reply<()>)>,
 }
 
 impl RawSqlite {
@@ -43,9 +49,13 @@ impl RawSqlite {
     }
 
     async fn write(&self, first: i64, rows: usize) -> Result<(), Failure> {
-        let (reply, answer) = oneshot::channel();
         let entries = (first..first + rows as i64).map(|id| (id, body(id), id * 100)).collect();
-        self.writes.send((entries, reply)).map_err(|_| "the writer is gone")?;
+        self.work(Work::Insert(entries)).await
+    }
+
+    async fn work(&self, work: Work) -> Result<(), Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send((work, reply)).map_err(|_| "the writer is gone")?;
         Ok(answer.await??)
     }
 }
@@ -69,12 +79,19 @@ fn read(connection: Connection, queue: &Mutex<mpsc::Receiver<(i64, Reply<Product
     }
 }
 
-fn write(connection: Connection, queue: mpsc::Receiver<(Vec<Entry>, Reply<()>)>) {
-    let insert = |entries: Vec<Entry>| -> Result<(), rusqlite::Error> {
+fn write(connection: Connection, queue: mpsc::Receiver<(Work, Reply<()>)>) {
+    let run = |work: Work| -> Result<(), rusqlite::Error> {
         connection.prepare_cached("savepoint job")?.execute([])?;
-        let mut statement = connection.prepare_cached(INSERT)?;
-        for entry in entries {
-            statement.execute(entry)?;
+        match work {
+            Work::Insert(entries) => {
+                let mut statement = connection.prepare_cached(INSERT)?;
+                for entry in entries {
+                    statement.execute(entry)?;
+                }
+            }
+            Work::Update(id) => {
+                connection.prepare_cached(UPDATE)?.execute([id])?;
+            }
         }
         connection.prepare_cached("release job")?.execute([])?;
         Ok(())
@@ -83,8 +100,8 @@ fn write(connection: Connection, queue: mpsc::Receiver<(Vec<Entry>, Reply<()>)>)
         let mut answers = Vec::new();
         let begun = connection.execute_batch("begin immediate");
         let group = std::iter::once(first).chain(queue.try_iter()).take(500);
-        for (entries, reply) in group {
-            answers.push((insert(entries), reply));
+        for (work, reply) in group {
+            answers.push((run(work), reply));
         }
         let ended = begun.and_then(|()| connection.execute_batch("commit"));
         for (result, reply) in answers {
@@ -105,6 +122,10 @@ impl Peer for RawSqlite {
 
     async fn insert(&self, id: i64) -> Result<(), Failure> {
         self.write(id, 1).await
+    }
+
+    async fn update(&self, id: i64) -> Result<(), Failure> {
+        self.work(Work::Update(id)).await
     }
 
     async fn bulk(&self, first: i64) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, QueryBuilder, Row as _, Sqlite, SqlitePool};
 
-use crate::case::{BULK, Failure, INSERT, Peer, Product, SELECT, body};
+use crate::case::{BULK, Failure, INSERT, Peer, Product, SELECT, UPDATE, body};
 use crate::raw_postgres::{BULK_INSERT, columns};
 
 #[derive(Clone)]
@@ -52,6 +52,11 @@ impl Peer for SqlxSqlite {
         Ok(())
     }
 
+    async fn update(&self, id: i64) -> Result<(), Failure> {
+        sqlx::query(UPDATE).bind(id).execute(&self.0).await?;
+        Ok(())
+    }
+
     async fn bulk(&self, first: i64) -> Result<(), Failure> {
         let mut transaction = self.0.begin_with("begin immediate").await?;
         let mut insert = QueryBuilder::<Sqlite>::new("insert into entry (id, body, amount) ");
@@ -77,6 +82,11 @@ impl Peer for SqlxPostgres {
 
     async fn insert(&self, id: i64) -> Result<(), Failure> {
         sqlx::query(INSERT).bind(id).bind(body(id)).bind(id * 100).execute(&self.0).await?;
+        Ok(())
+    }
+
+    async fn update(&self, id: i64) -> Result<(), Failure> {
+        sqlx::query(UPDATE).bind(id).execute(&self.0).await?;
         Ok(())
     }
 
