@@ -4,11 +4,13 @@ use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use burgeon_resilience::admission::{self, Admission, Cohort, Entry, Priority};
 use burgeon_resilience::breaker::{self, Breaker};
 use burgeon_resilience::budget::{self, Budget};
 use burgeon_resilience::bulkhead::{self, Bulkhead};
 use burgeon_resilience::deadline::Gate;
 use burgeon_resilience::latency::Latency;
+use burgeon_resilience::limit::{self, Limit};
 use burgeon_resilience::rate::{self, Limiter, Single};
 use burgeon_resilience::throttle::{self, Throttle};
 use burgeon_resilience::{Clock, Instant, Outcome};
@@ -58,6 +60,8 @@ pub fn all() -> Vec<Case> {
         Case { limit: Some(100.0), ..ours("rate, single", rate_single) },
         Case { beside: Some("governor, single"), ..ours("rate, single, clock read", rate_single_with_clock) },
         theirs("governor, single", "governor", governor_single),
+        Case { limit: Some(100.0), ..ours("adaptive limit", adaptive) },
+        ours("admission", admission),
         ours("client throttle", throttle),
         ours("retry budget, deposit", deposit),
         ours("bulkhead", bulkhead),
@@ -177,6 +181,29 @@ fn governor_single() -> Run {
         for _ in 0..count {
             let _ = black_box(limiter.check());
         }
+    })
+}
+
+fn adaptive() -> Run {
+    let limit = Limit::new(limit::Config::default());
+    Box::new(move |count| {
+        steps(count, |now, _| {
+            if let Ok(permit) = limit.admit(black_box(now)) {
+                permit.settle(now.plus_micros(1_000), Outcome::Ok);
+            }
+        });
+    })
+}
+
+fn admission() -> Run {
+    let admission = Admission::new(admission::Config::default());
+    let priority = Priority::new(burgeon_core::Criticality::Critical, Cohort::of(b"someone", 1));
+    Box::new(move |count| {
+        steps(count, |now, _| {
+            if let Ok(Entry::Admitted(permit)) = admission.admit(black_box(now), priority, None) {
+                permit.settle(now.plus_micros(1_000), Outcome::Ok);
+            }
+        });
     })
 }
 

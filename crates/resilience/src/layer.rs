@@ -51,7 +51,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::random::Dice;
-use crate::{Instant, Outcome, Refused, Timer, breaker, bulkhead, rate, throttle};
+use crate::{Instant, Outcome, Refused, Timer, breaker, bulkhead, limit, rate, throttle};
 
 /// What a layer's service fails with: the inner service's error, or a [`Refused`].
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -114,6 +114,18 @@ impl Admit for rate::Single {
     }
 
     fn settle((): (), _: Instant, _: Outcome) {}
+}
+
+impl Admit for limit::Limit {
+    type Permit = limit::Permit;
+
+    fn admit(&self, now: Instant, _: u64) -> Result<Self::Permit, Refused> {
+        self.admit(now)
+    }
+
+    fn settle(permit: Self::Permit, now: Instant, outcome: Outcome) {
+        permit.settle(now, outcome);
+    }
 }
 
 /// Puts a machine in front of services. All of them share it.

@@ -29,6 +29,7 @@ pub mod budget;
 pub mod bulkhead;
 pub mod deadline;
 pub mod hedge;
+pub mod inbound;
 pub mod latency;
 pub mod layer;
 pub mod limit;

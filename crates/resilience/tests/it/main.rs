@@ -3,8 +3,10 @@
 mod breaker;
 mod budget;
 mod bulkhead;
+mod inbound;
 mod outbound;
 mod overload;
+mod paused;
 mod rate;
 #[path = "../sim/mod.rs"]
 mod sim;
