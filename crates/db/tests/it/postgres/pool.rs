@@ -50,10 +50,12 @@ async fn the_first_to_wait_is_the_first_served() {
     let turns = (0..8).map(|turn| {
         let order = &order;
         async move {
-            sql!("take_turn", "select cast(pg_sleep(0.01) as text)")
-                .one::<String>(&db.read(ctx))
-                .await
-                .unwrap();
+            // A transaction always takes a connection of its own, and there is one.
+            db.tx(ctx, async |tx| {
+                sql!("take_turn", "select cast(pg_sleep(0.01) as text)").one::<String>(tx).await
+            })
+            .await
+            .unwrap();
             order.lock().unwrap().push(turn);
         }
     });
