@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //! - A read that begins after an invalidation returned never gets what was there before it, and nothing loaded before it
-//!   is kept: [`generations`], [`tombstones`], and [`near`]'s `insert_if` hold this together.
+//!   is kept: `generations`, `tombstones`, and `near`'s `insert_if` hold this together.
 //! - One load per key at a time. It runs in a task of the cache's own: no caller who leaves or breaks takes it along.
 //! - Every wait ends by the caller's deadline; every load by `load_timeout`.
 //! - Errors are never kept. "Not found" is, briefly.

@@ -1,6 +1,6 @@
 //! Who is let in, who waits, and who is turned away at once.
 //!
-//! What this is: the adaptive [`limit`](crate::limit), the priority [`line`](crate::line) in front of it, the ramp that refuses before
+//! What this is: the adaptive [`limit`](mod@limit), the priority [`line`](mod@line) in front of it, the ramp that refuses before
 //! anybody queues, the load levels, and the processor's backstop, as one machine. A service asks it once per request and is either let
 //! in, given a place to wait, or refused in microseconds. What it is not: a rate limit per user, or a bulkhead per route.
 //!
