@@ -25,7 +25,7 @@ struct Listener {
     hear: Arc<Hear>,
 }
 
-/// Somebody listens; dropped, they do not any more. A call that is under way ends first only if it is waited for.
+/// Somebody listens; dropped, they do not any more. A call that is under way at that moment comes to its end.
 #[must_use = "who drops it stops listening"]
 pub struct Listening {
     id: u64,

@@ -37,12 +37,17 @@ pub(super) async fn run(bus: Bus, link: Arc<Link>, stopping: Cancel) -> Result<(
         };
         let broke = match opened {
             Ok((mouth, ear)) => {
-                failures = 0;
+                let opened = Instant::now();
                 if bus.0.connected(has_been_whole) {
                     tracing::info!("the bus is heard again");
                 }
                 has_been_whole = true;
-                match speaker.converse(mouth, ear, &stopping).await {
+                let ended = speaker.converse(mouth, ear, &stopping).await;
+                // A link that opens and breaks at once is no better than one that does not open.
+                if opened.elapsed() > bus.0.config.silence() {
+                    failures = 0;
+                }
+                match ended {
                     Ok(()) => return Ok(()),
                     Err(broke) => broke,
                 }

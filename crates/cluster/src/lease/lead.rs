@@ -23,7 +23,8 @@ pub struct Leading {
     over: Cancel,
 }
 
-/// A node's part in a contest for one lease: it leads or waits for its turn, until dropped or its tasks stop.
+/// A node's part in a contest for one lease: it leads or waits for its turn until its tasks stop. Dropping this changes
+/// nothing; [`abort`](Self::abort) ends it.
 pub struct Leader {
     term: watch::Receiver<Option<i64>>,
     task: Task<()>,

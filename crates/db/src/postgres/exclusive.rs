@@ -162,12 +162,6 @@ impl Exclusive {
         pool
     }
 
-    /// How many connections are in use, and how many callers wait for one.
-    pub(super) fn load(&self) -> (usize, usize) {
-        let in_use = self.0.limits.connections.saturating_sub(self.0.permits.available_permits());
-        (in_use, self.0.waiting.load(Ordering::Relaxed))
-    }
-
     /// When somebody who asks now must have a connection.
     pub(super) fn patience(&self, ctx: &Ctx) -> Instant {
         let own = Instant::now() + self.0.limits.acquire;

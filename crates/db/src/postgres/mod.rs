@@ -1,6 +1,6 @@
 //! Postgres, on `tokio-postgres`.
 //!
-//! What this is: the way to one primary. What it is not: an ORM, a SQL parser, or a pooler for others.
+//! What this is: the way to one server, and [`fleet`] the way to a primary and its replicas. What it is not: an ORM, a SQL parser, or a pooler for others.
 //!
 //! ```text
 //!   Pool ── query, execute ──┬── Shared ── a place among many ─────────────┐
@@ -97,17 +97,6 @@ pub(crate) enum Role {
     Primary,
     /// A standby will do.
     Any,
-}
-
-/// What a pool is doing now, for routing and for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct View {
-    /// Statements and transactions on their way or under way.
-    pub(crate) in_flight: usize,
-    /// Callers who wait for a place.
-    pub(crate) waiting: usize,
-    /// Statements that are kept off the shared connections because they are slow.
-    pub(crate) slow: Vec<&'static str>,
 }
 
 /// The way to one server. Cloning shares it.
@@ -239,20 +228,6 @@ impl Pool {
             }
         }
         Box::pin(self.replayed_alone(ctx, own, text, params, position)).await
-    }
-
-    /// What it is doing now.
-    #[expect(dead_code, reason = "asked by the routing between servers, which comes next")]
-    pub(crate) fn view(&self) -> View {
-        let (mut in_flight, mut waiting) = self.exclusive.load();
-        let mut slow = Vec::new();
-        if let Some(shared) = &self.shared {
-            let (places, line) = shared.load();
-            in_flight += places;
-            waiting += line;
-            slow = shared.slow();
-        }
-        View { in_flight, waiting, slow }
     }
 
     /// Rows while later ones are still to come. The connection is held until the last one, or until it is dropped.

@@ -8,6 +8,7 @@
 //! - A place that becomes free goes to the line before it goes to newcomers.
 //! - Places belong to one connection's life. What is still held when its connection is replaced counts no more.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Gate {
     in_flight: usize,
     /// Told when a connection is missing.
     missing: Notify,
+    /// Told when a place is given back while no more are given out.
+    leaving: Notify,
     refused: Counter,
 }
 
@@ -93,6 +96,7 @@ impl Gate {
             clock: Clock::starting_at(clock::now()),
             in_flight,
             missing: Notify::new(),
+            leaving: Notify::new(),
             refused: meters.counter(
                 "db_shared_refused_total",
                 "Callers that got no place on a shared connection in time.",
@@ -232,6 +236,9 @@ impl Gate {
         if !state.line.is_empty() {
             self.serve(&mut state, now);
         }
+        if state.closed {
+            self.leaving.notify_waiters();
+        }
         Head { took: Duration::from_micros(took), median }
     }
 
@@ -243,6 +250,9 @@ impl Gate {
         if lane.life == place.life {
             lane.in_flight -= 1;
             self.serve(&mut state, now);
+        }
+        if state.closed {
+            self.leaving.notify_waiters();
         }
     }
 
@@ -313,6 +323,19 @@ impl Gate {
         state.closed = true;
         let now = state.line.latest();
         while state.line.next(now).is_some() {}
+    }
+
+    /// Resolves once nothing is under way; only after [`shut`](Self::shut).
+    pub(super) async fn emptied(&self) {
+        loop {
+            let mut leaving = pin!(self.leaving.notified());
+            // Registered before the look, so that nobody who leaves between look and wait is missed.
+            leaving.as_mut().enable();
+            if self.load().0 == 0 {
+                return;
+            }
+            leaving.await;
+        }
     }
 
     /// Drops the connections; what is under way on them ends first.

@@ -39,7 +39,7 @@ use burgeon_runtime::{Restart, Tasks};
 use futures_util::StreamExt;
 use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{sleep, sleep_until, timeout_at};
+use tokio::time::{sleep_until, timeout_at};
 
 use self::gate::{Gate, Place, Refusal};
 use self::pace::{Paces, Phase};
@@ -341,23 +341,11 @@ impl Shared {
         );
     }
 
-    /// How many statements are under way, and how many callers wait.
-    pub(super) fn load(&self) -> (usize, usize) {
-        self.0.gate.load()
-    }
-
-    /// The names of the statements that are kept off.
-    pub(super) fn slow(&self) -> Vec<&'static str> {
-        self.0.paces.slow()
-    }
-
     /// Gives no place any more, and waits until what is under way has been answered, for at most `limit`.
     pub(super) async fn close(&self, limit: Duration) {
         self.0.gate.shut();
-        let until = clock::now() + limit;
-        while self.0.gate.load().0 > 0 && clock::now() < until {
-            sleep(Duration::from_millis(5)).await;
-        }
+        // What has not been answered by then ends with its connection.
+        drop(timeout_at((clock::now() + limit).into(), self.0.gate.emptied()).await);
         self.0.gate.drop_connections();
     }
 

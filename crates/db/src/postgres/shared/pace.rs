@@ -172,23 +172,6 @@ impl Paces {
         drop(made);
         with(&pace)
     }
-
-    /// The names of those that are slow.
-    pub(super) fn slow(&self) -> Vec<&'static str> {
-        let known = STATEMENTS.iter().zip(&self.known);
-        let known = known
-            .filter(|(_, pace)| matches!(pace.phase(), Phase::Slow | Phase::TooSlow))
-            .map(|(stmt, _)| stmt.name());
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = made
-            .iter()
-            .filter(|(_, pace)| matches!(pace.phase(), Phase::Slow | Phase::TooSlow))
-            .map(|(name, _)| *name);
-        let mut slow: Vec<_> = known.chain(made).collect();
-        slow.sort_unstable();
-        slow.dedup();
-        slow
-    }
 }
 
 #[cfg(test)]
