@@ -52,5 +52,5 @@ pub use nats::Nats;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{Options, Postgres};
 pub use proxy::Proxy;
-pub use redis::Redis;
+pub use redis::{Options as RedisOptions, Redis};
 pub use server::Server;

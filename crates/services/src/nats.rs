@@ -34,7 +34,7 @@ impl Nats {
         command.extend(["-a", "127.0.0.1", "-p", &number, "-js", "-sd"].map(OsString::from));
         command.push(process.directory().join("streams").into_os_string());
         // It greets first: `INFO {...}`.
-        let ready = Ready::Says { asked: "", answer: "INFO " };
+        let ready = Ready::Says { asked: "".into(), answer: "INFO ".into() };
         Ok(Nats { server: Server::start(process, command, port, Signal::TERM, ready).await? })
     }
 

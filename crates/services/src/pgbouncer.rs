@@ -70,7 +70,7 @@ impl PgBouncer {
         let configuration = process.write("pgbouncer.ini", configuration)?;
         let command = vec![binary.into_os_string(), configuration.into_os_string()];
         let url = with_port(&postgres.url(), port.number());
-        let ready = Ready::Says { asked: "", answer: "" };
+        let ready = Ready::Says { asked: "".into(), answer: "".into() };
         Ok(PgBouncer { server: Server::start(process, command, port, Signal::TERM, ready).await?, url })
     }
 

@@ -1,5 +1,6 @@
 //! How one sees that a server answers, which is more than that it listens.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) enum Ready {
     /// It answers these words with those. No words: it greets by itself. No answer: it is enough that it accepts.
-    Says { asked: &'static str, answer: &'static str },
+    Says { asked: Cow<'static, str>, answer: Cow<'static, str> },
     /// It writes so into this `postmaster.pid`, and accepts.
     Writes(PathBuf),
 }
