@@ -28,15 +28,16 @@ where
     pub(crate) async fn many(self: Arc<Self>, ctx: Ctx, keys: Vec<K>) -> Result<Vec<Option<Arc<V>>>> {
         let loader = self.loader.clone().ok_or_else(|| self.no_loader())?;
         let until = self.until(&ctx, Instant::now());
+        let least = self.least(&ctx).await;
         let mut missing = Vec::new();
         let mut places = Vec::with_capacity(keys.len());
         for key in &keys {
             let hash = self.hash(key);
-            places.push(match self.hit(hash, key) {
+            places.push(match self.hit(hash, key, least) {
                 Some(value) => Place::There(value),
                 None => {
                     self.meters.misses.increment();
-                    match self.board(hash, key, false) {
+                    match self.board(hash, key, false, least) {
                         Gate::There(value) => Place::There(value),
                         Gate::Joined(seat) => {
                             self.meters.joined.increment();
@@ -64,12 +65,15 @@ where
         for (key, place) in keys.iter().zip(places) {
             values.push(match place {
                 Place::There(value) => value,
-                Place::Aboard(hash, seat) => self.arrive(&ctx, &loader, hash, key, seat, until).await?,
+                Place::Aboard(hash, seat) => {
+                    self.arrive(&ctx, &loader, hash, key, seat, least, until).await?
+                }
             });
         }
         Ok(values)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what one key of a batch is about, used once")]
     async fn arrive(
         self: &Arc<Self>,
         ctx: &Ctx,
@@ -77,9 +81,10 @@ where
         hash: u64,
         key: &K,
         mut seat: Seat<V>,
+        least: u64,
         until: Instant,
     ) -> Result<Option<Arc<V>>> {
-        match self.wait(&mut seat, hash, key, until).await {
+        match self.wait(&mut seat, hash, key, least, until).await {
             Waited::Landed(Landed::Value { value, tags })
                 if !seat.was_late(self.tombstones.latest(&tags)) =>
             {
@@ -91,9 +96,13 @@ where
                 let begin = move |load, key| loader.load(load, key);
                 Box::pin(self.clone().walk(ctx.clone(), hash, key.clone(), begin)).await
             }
-            Waited::Landed(Landed::Failed(shared)) => self.settle_for_less(hash, key, || shared.into_error()),
+            Waited::Landed(Landed::Failed(shared)) => {
+                self.settle_for_less(hash, key, least, || shared.into_error())
+            }
             Waited::Stale(value) => Ok(value),
-            Waited::TooLong => self.settle_for_less(hash, key, || self.too_late(self.config.load_timeout)),
+            Waited::TooLong => {
+                self.settle_for_less(hash, key, least, || self.too_late(self.config.load_timeout))
+            }
         }
     }
 

@@ -20,9 +20,10 @@ use crate::view::View;
 /// - [`invalidate`](Self::invalidate): the value is wrong. It is gone, and never comes back, not even when loading fails.
 /// - [`expire`](Self::expire): the value is out of date. The next read loads; if that fails, the old value is served.
 ///
-/// Both exist for a key, for a tag and for everything; all take effect before they return, cost the same however much they
-/// hit, and take the request's context: a refill then reads from a copy of the database that has seen at least what the
-/// request has seen and written. In a transaction use [`InvalidateOnCommit`](crate::InvalidateOnCommit) instead.
+/// Both exist for a key, for a tag and for everything; all take effect here before they return, on other nodes as soon as
+/// these hear of it, and for this request and its client on every node at once, because the context is marked. They cost
+/// the same however much they hit, and take the request's context: a refill then reads from a copy of the database that
+/// has seen at least what the request has seen and written. In a transaction use [`InvalidateOnCommit`](crate::InvalidateOnCommit) instead.
 pub struct Cache<K, V>(Arc<Inner<K, V>>);
 
 impl<K, V> Clone for Cache<K, V> {
@@ -57,7 +58,10 @@ where
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.0.hash(key);
-        if let Some(value) = self.0.hit(hash, key) {
+        // Who has changed something elsewhere takes the longer way, which asks what he must see.
+        if !self.0.is_bound(ctx)
+            && let Some(value) = self.0.hit(hash, key, 0)
+        {
             return Ok(value);
         }
         let loader = self.0.loader.clone().ok_or_else(|| self.0.no_loader())?;
@@ -80,7 +84,10 @@ where
         R: Into<Loaded<V>>,
     {
         let hash = self.0.hash(key);
-        if let Some(value) = self.0.hit(hash, key) {
+        // Who has changed something elsewhere takes the longer way, which asks what he must see.
+        if !self.0.is_bound(ctx)
+            && let Some(value) = self.0.hit(hash, key, 0)
+        {
             return Ok(value);
         }
         let begin = move |about: Load, _: K| {
@@ -106,14 +113,15 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        self.0.hit(self.0.hash(key), key).flatten()
+        self.0.hit(self.0.hash(key), key, 0).flatten()
     }
 
-    /// Writes through: from now on this is the value, until it expires. Call it after the data is committed.
+    /// Writes through: from now on this is the value here, until it expires; on the other nodes it is invalidated. Call it
+    /// after the data is committed, or use [`InvalidateOnCommit::set`](crate::InvalidateOnCommit::set).
     ///
     /// Two writers of one key may arrive in either order: where that matters, invalidate instead.
     pub fn set(&self, ctx: &Ctx, key: &K, value: V) {
-        self.0.set(key, Some(value), &[], ctx.position());
+        self.0.set(ctx, key, Some(value), &[]);
     }
 
     /// As [`set`](Self::set), under these tags.
@@ -125,7 +133,7 @@ where
         tags: impl IntoIterator<Item = T>,
     ) {
         let tags: Vec<String> = tags.into_iter().map(|tag| tag.to_string()).collect();
-        self.0.set(key, Some(value), &tags, ctx.position());
+        self.0.set(ctx, key, Some(value), &tags);
     }
 
     /// The value under the key is wrong: it is removed. Loads under way are not kept, and reads from now on do not wait for
@@ -135,7 +143,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.0.invalidate(key, Reach::Remove, ctx.position());
+        self.0.invalidate(ctx, key, Reach::Remove);
     }
 
     /// The value under the key is out of date: the next read loads, and has it to fall back on.
@@ -144,27 +152,37 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.0.invalidate(key, Reach::Expire, ctx.position());
+        self.0.invalidate(ctx, key, Reach::Expire);
+    }
+
+    /// The values under these keys are wrong: as [`invalidate`](Self::invalidate) of each, for whoever changes many outside of
+    /// a transaction.
+    pub fn invalidate_many<'a, Q>(&self, ctx: &Ctx, keys: impl IntoIterator<Item = &'a Q>)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized + 'a,
+    {
+        keys.into_iter().for_each(|key| self.0.invalidate(ctx, key, Reach::Remove));
     }
 
     /// Everything under the tag is wrong.
     pub fn invalidate_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.invalidate_tag(&tag.to_string(), Reach::Remove, ctx.position());
+        self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Remove);
     }
 
     /// Everything under the tag is out of date.
     pub fn expire_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.invalidate_tag(&tag.to_string(), Reach::Expire, ctx.position());
+        self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Expire);
     }
 
     /// Everything is wrong. Its memory is given back as new values come.
     pub fn invalidate_all(&self, ctx: &Ctx) {
-        self.0.invalidate_all(Reach::Remove, ctx.position());
+        self.0.invalidate_all(ctx, Reach::Remove);
     }
 
     /// Everything is out of date.
     pub fn expire_all(&self, ctx: &Ctx) {
-        self.0.invalidate_all(Reach::Expire, ctx.position());
+        self.0.invalidate_all(ctx, Reach::Expire);
     }
 
     /// Its name.

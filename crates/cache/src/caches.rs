@@ -2,25 +2,29 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, Hash};
-use std::sync::{Arc, Mutex};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use burgeon_cluster::Bus;
 use burgeon_core::units::Size;
 use burgeon_core::{Error, Result};
+use burgeon_db::Db;
 use burgeon_meter::Meters;
 use burgeon_resilience::random::Dice;
 use burgeon_runtime::Tasks;
-use foldhash::quality::RandomState;
 
 use crate::cache::Cache;
 use crate::flights::Flights;
 use crate::generations::Generations;
+use crate::hashes::{self, Hashes, dialect};
 use crate::inner::{Inner, Measure};
 use crate::load::{Load, Loaded};
 use crate::loader::Loader;
 use crate::meters::CacheMeters;
 use crate::near::Near;
+use crate::neighbours::Neighbours;
+use crate::news::{About, Desk, Ears, News, keep};
 use crate::sync::hold;
 use crate::tombstones::Tombstones;
 use crate::view::View;
@@ -62,6 +66,8 @@ struct Shared {
     tasks: Tasks,
     meters: Meters,
     clock: Clock,
+    ears: Arc<Ears>,
+    desk: OnceLock<Arc<Desk>>,
     // Not a tokio mutex: nothing awaits under it.
     made: Mutex<BTreeMap<String, Box<dyn Fn() -> View + Send + Sync>>>,
 }
@@ -94,7 +100,58 @@ impl Caches {
     pub fn with_clock(config: &Config, tasks: &Tasks, meters: &Meters, clock: Clock) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
         let (config, tasks, meters) = (config.clone(), tasks.clone(), meters.clone());
-        Ok(Self(Arc::new(Shared { config, tasks, meters, clock, made: Mutex::default() })))
+        let (ears, desk) = (Arc::default(), OnceLock::new());
+        Ok(Self(Arc::new(Shared { config, tasks, meters, clock, ears, desk, made: Mutex::default() })))
+    }
+
+    /// These caches on several nodes: what is invalidated on one is invalidated on all that are on the same bus. A cache is
+    /// the same one by its name.
+    ///
+    /// While not every node is heard, values are served for [`Config::age_unheard`] only; see [`news`](Self::news).
+    ///
+    /// # Panics
+    /// When there is a cache already, or a bus: defects, found at start.
+    #[track_caller]
+    #[must_use]
+    pub fn on_bus(self, bus: &Bus) -> Self {
+        assert!(hold(&self.0.made).is_empty(), "caches go on the bus before the first is made");
+        let desk = Desk::open(bus, &self.0.ears, &self.0.meters);
+        assert!(self.0.desk.set(desk).is_ok(), "caches are on one bus");
+        self
+    }
+
+    /// Says, again and again, what a node that died has committed, written down ([`Config::durable`]) and not said. One of
+    /// these per node, once the [migrations](crate::migrations) have run; without `durable`, or without a bus, it does nothing.
+    pub fn mend(&self, db: &Db) {
+        if let Some(desk) = self.0.desk.get().filter(|_| self.0.config.durable) {
+            keep(desk, db, &self.0.tasks);
+        }
+    }
+
+    /// One turn of [`mend`](Self::mend); answers how many invalidations it said.
+    ///
+    /// # Errors
+    /// Whatever befell the database.
+    pub async fn mend_once(&self, db: &Db) -> Result<usize> {
+        match self.0.desk.get() {
+            Some(desk) => desk.outbox.turn(desk, db).await,
+            None => Ok(0),
+        }
+    }
+
+    /// What these caches know of what happens on other nodes.
+    pub fn news(&self) -> News {
+        match self.0.desk.get() {
+            None => News::Alone,
+            Some(desk) if desk.is_whole() => News::Whole,
+            Some(_) => News::Aging,
+        }
+    }
+
+    /// Everything may be out of date, in every cache of this process: somebody has changed the data who could not say what. As
+    /// [`Cache::expire_all`] of each, here alone.
+    pub fn distrust(&self) {
+        self.0.ears.doubt();
     }
 
     /// A cache of this name. The name labels its meters.
@@ -219,7 +276,8 @@ where
             Measure::Entries => size,
             Measure::Bytes(_) => size / 1_024,
         };
-        let hasher = RandomState::default();
+        let hashes = Hashes::new(shared.desk.get().is_some());
+        let about = About { cache: hashes::shared(name.as_str()), dialect: dialect::<K>() };
         let inner = Arc::new(Inner {
             near: Near::new(size, residents.max(1)),
             flights: Flights::new(),
@@ -228,16 +286,23 @@ where
             meters: CacheMeters::new(&shared.meters, &name),
             tasks: shared.tasks.clone(),
             clock: shared.clock,
-            dice: Dice::seeded(hasher.hash_one(&name)),
+            dice: Dice::seeded(hashes.of_shared(about.cache)),
+            neighbours: shared.desk.get().map(|desk| Neighbours::new(desk.clone(), about)),
             name: name.as_str().into(),
             config,
             measure,
             loader,
             fallback,
-            hasher,
+            hashes,
         });
         let cache = Cache::new(inner);
         // Weak, so that the list keeps no cache alive.
+        let heard = Arc::downgrade(cache.inner());
+        shared.ears.add(about.cache, move |news| {
+            if let Some(inner) = heard.upgrade() {
+                inner.hear(news);
+            }
+        });
         let seen = Arc::downgrade(cache.inner());
         let last = cache.view();
         let view = move || seen.upgrade().map_or_else(|| last.clone(), |inner| View::of(&inner));

@@ -44,6 +44,15 @@ pub struct Config {
     /// Counters that invalidations of keys are told by; a power of two. 4,096 (128 KiB). Keys that share one cost each other
     /// a load now and then, never a stale value.
     pub stripes: usize,
+    /// How old a value may be that is served while this node does not hear every other. 5 s. The state of the news says
+    /// when that is ([`News::Aging`](crate::News::Aging)).
+    pub age_unheard: Duration,
+    /// How long a reader waits for the news of what it has itself changed on another node. 20 ms; then it loads.
+    pub own_write_wait: Duration,
+    /// Whether what a transaction invalidates is also written down in it, so that the other nodes learn of it though
+    /// this process dies right after the commit. No: then they find out by this node's silence, and serve nothing older
+    /// than `age_unheard`. It costs a row per invalidation.
+    pub durable: bool,
 }
 
 impl Default for Config {
@@ -63,6 +72,9 @@ impl Default for Config {
             background_completion: true,
             payload_limit: 1 << 20,
             stripes: 4_096,
+            age_unheard: Duration::from_secs(5),
+            own_write_wait: Duration::from_millis(20),
+            durable: false,
         }
     }
 }
@@ -73,7 +85,12 @@ impl Config {
     /// # Errors
     /// A sentence that names the setting.
     pub fn validate(&self) -> Result<(), String> {
-        let positive = [("ttl", self.ttl), ("load_timeout", self.load_timeout), ("throttle", self.throttle)];
+        let positive = [
+            ("ttl", self.ttl),
+            ("load_timeout", self.load_timeout),
+            ("throttle", self.throttle),
+            ("age_unheard", self.age_unheard),
+        ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| value.is_zero()) {
             return Err(format!("cache.{name} must be longer than zero"));
         }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::fault::{Fault, Shared};
 use crate::flights::Boarded;
+use crate::hashes::shared;
 use crate::inner::Inner;
 use crate::load::{Before, Load, Loaded, Said};
 use crate::loader::Loading;
@@ -90,15 +91,16 @@ where
     V: Send + Sync + 'static,
 {
     /// A place on the flight for the key; in charge of it, if there was none. `early`: though a fresh value is there.
-    pub(crate) fn board(self: &Arc<Self>, hash: u64, key: &K, early: bool) -> Gate<K, V> {
+    /// `least`: neither a value nor a flight from before this version will do.
+    pub(crate) fn board(self: &Arc<Self>, hash: u64, key: &K, early: bool, least: u64) -> Gate<K, V> {
         let joined = self.tombstones.now();
         let boarded = self.flights.board(
             hash,
             key,
             &self.generations,
             // After a clear nobody joins what began before it.
-            |channel| self.tombstones.verdict(channel.stamp, &[]) == Verdict::Alive,
-            || match self.look(hash, key) {
+            |channel| channel.stamp >= least && self.tombstones.verdict(channel.stamp, &[]) == Verdict::Alive,
+            || match self.look(hash, key, least) {
                 Look::Fresh { value, .. } => Some(value),
                 Look::Early { value, .. } if !early => Some(value),
                 Look::Early { .. } | Look::Revalidate(_) | Look::Stale | Look::Nothing => None,
@@ -229,7 +231,7 @@ where
 
     fn value(&self, value: Option<Arc<V>>, said: &Said, cost: Duration) -> Landed<V> {
         let inner = &self.inner;
-        let tags: Arc<[u64]> = said.tags.iter().map(|tag| inner.hash(tag.as_str())).collect();
+        let tags: Arc<[u64]> = said.tags.iter().map(|tag| shared(tag.as_str())).collect();
         let landed = Landed::Value { value: value.clone(), tags: tags.clone() };
         let ttl = said.ttl.unwrap_or(inner.config.ttl);
         if said.unkept || ttl.is_zero() {
@@ -260,7 +262,7 @@ where
                 None => inner.prolonged(stored.life),
             };
             // Its tags may have been expired meanwhile; this load began after that, or it is refused.
-            Some(stored.renewed(life, self.channel.stamp))
+            Some(stored.renewed(life, self.channel.stamp, ttl.is_some()))
         });
         let Some(renewed) = renewed.flatten() else {
             return Landed::Failed(Shared::new(

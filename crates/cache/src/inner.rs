@@ -1,21 +1,22 @@
 //! What all handles of one cache share, and the smallest steps: look, keep, measure.
 
 use std::borrow::Borrow;
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_resilience::random::{Dice, between, unit};
 use burgeon_runtime::Tasks;
-use foldhash::quality::RandomState;
 
 use crate::flight::Channel;
 use crate::flights::Flights;
 use crate::generations::Generations;
+use crate::hashes::Hashes;
 use crate::loader::Loader;
 use crate::meters::CacheMeters;
 use crate::near::Near;
-use crate::stored::{Life, Look, Stored};
+use crate::neighbours::Neighbours;
+use crate::stored::{Life, Look, Reader, Stored};
 use crate::tombstones::{Tombstones, Verdict};
 use crate::{Clock, Config};
 
@@ -32,7 +33,9 @@ pub(crate) struct Inner<K, V> {
     pub(crate) meters: CacheMeters,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Clock,
-    pub(crate) hasher: RandomState,
+    pub(crate) hashes: Hashes,
+    /// `None`: no other node has this cache.
+    pub(crate) neighbours: Option<Neighbours>,
     pub(crate) dice: Dice,
 }
 
@@ -55,25 +58,39 @@ where
     V: Send + Sync + 'static,
 {
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        self.hasher.hash_one(key)
+        self.hashes.here(key)
     }
 
-    /// What is there now.
-    pub(crate) fn look<Q>(&self, hash: u64, key: &Q) -> Look<V>
+    /// What is there now, to a reader for whom only what was loaded at version `least` or later will do.
+    pub(crate) fn look<Q>(&self, hash: u64, key: &Q, least: u64) -> Look<V>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let (now, version) = (self.clock.now(), self.tombstones.now());
-        self.near
-            .read(hash, key, |stored| stored.look(now, version, &self.tombstones))
-            .unwrap_or(Look::Nothing)
+        let now = self.clock.now();
+        let reader = Reader { now, version: self.tombstones.now(), least, oldest: self.oldest(now) };
+        self.near.read(hash, key, |stored| stored.look(reader, &self.tombstones)).unwrap_or(Look::Nothing)
     }
 
     /// What may be served when nothing better can be had. Asked anew each time: it may have been removed meanwhile.
-    pub(crate) fn at_worst(&self, hash: u64, key: &K) -> Option<Option<Arc<V>>> {
+    pub(crate) fn at_worst(&self, hash: u64, key: &K, least: u64) -> Option<Option<Arc<V>>> {
         let now = self.clock.now();
-        self.near.read(hash, key, |stored| stored.at_worst(now, &self.tombstones))?
+        // Where nothing stale is ever served, neither is what may have been invalidated unheard.
+        let oldest = if self.config.stale_max.is_zero() { self.oldest(now) } else { 0 };
+        self.near.read(hash, key, |stored| {
+            let will_do = stored.proved >= least && stored.life.born >= oldest;
+            will_do.then(|| stored.at_worst(now, &self.tombstones)).flatten()
+        })?
+    }
+
+    /// What was stored before this time is not trusted now.
+    fn oldest(&self, now: u64) -> u64 {
+        match &self.neighbours {
+            Some(neighbours) if !neighbours.are_heard() => {
+                now.saturating_sub(millis(self.config.age_unheard))
+            }
+            _ => 0,
+        }
     }
 
     /// Whether an early refresh is due: XFetch, which is the earlier the longer a load takes, and earlier by the load's own
@@ -131,6 +148,7 @@ where
             eager: (lasts as f64 * (1.0 - config.eager)) as u64,
             revalidate: after(config.revalidate),
             kept: after(config.stale_max),
+            born: now,
             cost: millis(cost),
             stale: false,
         }
@@ -138,8 +156,9 @@ where
 
     /// The life of a value that is kept because a load failed.
     pub(crate) fn prolonged(&self, life: Life) -> Life {
-        let fresh = self.clock.now().saturating_add(millis(self.config.throttle)).min(life.kept);
-        Life { fresh, eager: 0, revalidate: fresh, stale: true, ..life }
+        let now = self.clock.now();
+        let fresh = now.saturating_add(millis(self.config.throttle)).min(life.kept);
+        Life { fresh, eager: 0, revalidate: fresh, born: now, stale: true, ..life }
     }
 }
 

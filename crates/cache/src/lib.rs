@@ -2,13 +2,15 @@
 //!
 //! What this is: named, typed caches in this process ([`Caches`], [`Cache`]). Each has its loader, which runs once however
 //! many ask; values that cannot be loaded are served stale; an invalidation (by key, by tag, of everything, after a commit)
-//! wins against every load that was under way. What it is not, yet: a tier outside of the process, or news between nodes.
+//! wins against every load that was under way, on every node of the bus. What it is not: a store.
 //!
 //! The walk through it is `docs/cache.md`.
 //!
 //! # Invariants
 //! - A read that begins after an invalidation returned never gets what was there before it, and nothing loaded before it
 //!   is kept: `generations`, `tombstones`, and `near`'s `insert_if` hold this together.
+//! - The same holds on another node for whoever carries the marks of the invalidation, and for everybody as soon as that
+//!   node has heard of it. What it cannot have heard ages within seconds.
 //! - One load per key at a time. It runs in a task of the cache's own: no caller who leaves or breaks takes it along.
 //! - Every wait ends by the caller's deadline; every load by `load_timeout`.
 //! - Errors are never kept. "Not found" is, briefly.
@@ -29,12 +31,15 @@ mod fault;
 mod flight;
 mod flights;
 mod generations;
+mod hashes;
 mod inner;
 mod invalidate;
 mod load;
 mod loader;
 mod meters;
 mod near;
+mod neighbours;
+mod news;
 // Here and not in `near`, which the model tests compile with other locks.
 #[cfg(test)]
 #[path = "near/tests.rs"]
@@ -52,5 +57,11 @@ pub use clock::Clock;
 pub use config::Config;
 pub use fault::Fault;
 pub use load::{Load, Loaded};
+pub use news::News;
 pub use tx::InvalidateOnCommit;
 pub use view::View;
+
+/// The tables of caches, for the migrator.
+pub fn migrations() -> &'static [burgeon_db::Migration] {
+    burgeon_db::migrations!["0001_outbox.sql"]
+}

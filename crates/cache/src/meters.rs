@@ -22,6 +22,7 @@ pub(crate) struct CacheMeters {
     pub(crate) invalidated_tag: Counter,
     pub(crate) invalidated_all: Counter,
     pub(crate) written: Counter,
+    pub(crate) unheard: Counter,
     pub(crate) entries: Gauge,
     pub(crate) weight: Gauge,
     pub(crate) loading: Gauge,
@@ -101,6 +102,11 @@ impl CacheMeters {
             invalidated_tag: invalidated("tag"),
             invalidated_all: invalidated("all"),
             written: by("cache_writes_total", "Values put in by `set`.", None),
+            unheard: by(
+                "cache_unheard_total",
+                "Readers who had changed something on another node that this one had not heard of in time.",
+                None,
+            ),
             entries: meters.gauge(
                 "cache_entries",
                 "Entries in memory, dead ones included until they leave.",

@@ -18,6 +18,8 @@ pub(crate) struct Stored<V> {
     pub(crate) value: Option<Arc<V>>,
     /// The cache's version when the load began.
     pub(crate) stamp: u64,
+    /// The same of the load that brought the value: a failed one gives it a new stamp and proves nothing.
+    pub(crate) proved: u64,
     /// Hashes of its tags.
     pub(crate) tags: Arc<[u64]>,
     pub(crate) validators: Option<Arc<Validators>>,
@@ -39,6 +41,8 @@ pub(crate) struct Life {
     pub(crate) revalidate: u64,
     /// Until when it is kept.
     pub(crate) kept: u64,
+    /// When it began.
+    pub(crate) born: u64,
     /// How long its load took.
     pub(crate) cost: u64,
     /// Whether it is past its true freshness already: kept alive after a failed load.
@@ -67,6 +71,19 @@ pub(crate) enum Look<V> {
     Nothing,
 }
 
+/// Who looks, and at what time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reader {
+    /// The clock's milliseconds.
+    pub(crate) now: u64,
+    /// The cache's version.
+    pub(crate) version: u64,
+    /// The reader knows of a change that everything loaded before this version may be older than. Nearly always zero.
+    pub(crate) least: u64,
+    /// What was stored before this time is too old to be trusted. Zero while every node is heard.
+    pub(crate) oldest: u64,
+}
+
 impl<V> Stored<V> {
     pub(crate) fn new(
         value: Option<Arc<V>>,
@@ -78,6 +95,7 @@ impl<V> Stored<V> {
         Self {
             value,
             stamp,
+            proved: stamp,
             tags,
             validators,
             life,
@@ -86,10 +104,17 @@ impl<V> Stored<V> {
         }
     }
 
-    /// What it is to a reader at `now`, when the cache is at `version`.
-    pub(crate) fn look(&self, now: u64, version: u64, tombstones: &Tombstones) -> Look<V> {
+    /// What it is to this reader.
+    pub(crate) fn look(&self, reader: Reader, tombstones: &Tombstones) -> Look<V> {
+        let Reader { now, version, least, oldest } = reader;
+        if self.proved < least {
+            return Look::Nothing;
+        }
         if self.verified.load(Ordering::Acquire) != version && !self.verify(version, tombstones) {
             return Look::Nothing;
+        }
+        if self.life.born < oldest {
+            return if now < self.life.kept { Look::Stale } else { Look::Nothing };
         }
         let until = self.fresh_until.load(Ordering::Relaxed);
         let value = || self.value.clone();
@@ -121,9 +146,11 @@ impl<V> Stored<V> {
         self.fresh_until.store(0, Ordering::Relaxed);
     }
 
-    /// The same value with another life.
-    pub(crate) fn renewed(&self, life: Life, stamp: u64) -> Self {
-        Self::new(self.value.clone(), stamp, self.tags.clone(), self.validators.clone(), life)
+    /// The same value with another life. `is_proved`: its origin said that it has not changed.
+    pub(crate) fn renewed(&self, life: Life, stamp: u64, is_proved: bool) -> Self {
+        let proved = if is_proved { stamp } else { self.proved };
+        let (value, tags) = (self.value.clone(), self.tags.clone());
+        Self { proved, ..Self::new(value, stamp, tags, self.validators.clone(), life) }
     }
 
     /// Something was invalidated since it was last looked at; was it this? Answers whether anything of it may be served.

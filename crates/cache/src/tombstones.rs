@@ -45,7 +45,7 @@ pub(crate) enum Verdict {
 }
 
 /// What an invalidation does to what it hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reach {
     Remove,
     Expire,
@@ -69,15 +69,21 @@ impl Tombstones {
         self.version.load(Ordering::SeqCst)
     }
 
-    /// Invalidates everything under the tag with this hash.
-    pub(crate) fn bury_tag(&self, tag: u64, reach: Reach, floor: Position) {
+    /// Invalidates everything under the tag with this hash. Answers the version that it took.
+    pub(crate) fn bury_tag(&self, tag: u64, reach: Reach, floor: Position) -> u64 {
         let stripe = &self.tags.get_or_init(|| (0..STRIPES).map(|_| Grave::default()).collect())[index(tag)];
-        self.bury(stripe, reach, floor);
+        self.bury(stripe, reach, floor)
     }
 
-    /// Invalidates everything.
-    pub(crate) fn bury_everything(&self, reach: Reach, floor: Position) {
-        self.bury(&self.everything, reach, floor);
+    /// Invalidates everything. Answers the version that it took.
+    pub(crate) fn bury_everything(&self, reach: Reach, floor: Position) -> u64 {
+        self.bury(&self.everything, reach, floor)
+    }
+
+    /// Takes a version that invalidates nothing: whatever load begins from now on carries it, or a later one, and reads
+    /// from a database that has come this far.
+    pub(crate) fn mark(&self, floor: Position) -> u64 {
+        self.next(floor, |_| {})
     }
 
     /// How far the database must be for a load that has read [`now`](Self::now) before this. A load's tags are known only
@@ -109,15 +115,20 @@ impl Tombstones {
         std::iter::once(&self.everything).chain(of_tags).map(latest).max().unwrap_or(0)
     }
 
-    fn bury(&self, grave: &Grave, reach: Reach, position: Position) {
+    fn bury(&self, grave: &Grave, reach: Reach, floor: Position) -> u64 {
+        self.next(floor, |version| match reach {
+            Reach::Remove => grave.removed.store(version, Ordering::SeqCst),
+            Reach::Expire => grave.expired.store(version, Ordering::SeqCst),
+        })
+    }
+
+    fn next(&self, position: Position, write: impl FnOnce(u64)) -> u64 {
         let mut floor = hold(&self.floor);
         *floor = floor.join(position);
         let version = self.version.load(Ordering::SeqCst) + 1;
-        match reach {
-            Reach::Remove => grave.removed.store(version, Ordering::SeqCst),
-            Reach::Expire => grave.expired.store(version, Ordering::SeqCst),
-        }
+        write(version);
         self.version.store(version, Ordering::SeqCst);
+        version
     }
 }
 

@@ -1,24 +1,28 @@
-//! Invalidation that belongs to a transaction: after its commit, and only then.
+//! Changes of caches that belong to a transaction: after its commit, and only then.
 //!
 //! ```text
-//!   invalidate ── work ── before_commit: it is tried ── COMMIT ── after_commit: invalidated
-//!                    │                                     │
-//!                    └─ rolled back: nothing happens       └─ the answer was lost: invalidated at once, and once more
-//!                                                             later, because the commit may still come
+//!   invalidate ── work ── before_commit: it is tried ── COMMIT ── after_commit: invalidated, and told
+//!                    │            │                        │
+//!                    │            └─ durable: a row        ├─ the answer was lost: invalidated at once, and once more later,
+//!                    │                                     │  because the commit may still come
+//!                    └─ rolled back: nothing happens       └─ the process dies: the row is told by another node
 //! ```
 
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Position};
+use burgeon_core::Ctx;
 use burgeon_db::Tx;
 use burgeon_runtime::Tasks;
 
 use crate::cache::Cache;
+use crate::hashes::shared;
+use crate::inner::Inner;
+use crate::news::{Message, Outbox, Telling, What};
 use crate::tombstones::Reach;
 
 /// What a cache adds to a transaction.
@@ -46,14 +50,33 @@ pub trait InvalidateOnCommit {
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static;
 
+    /// What is under the key is out of date from the commit on: see [`Cache::expire`].
+    fn expire<K, V>(&self, cache: &Cache<K, V>, key: K)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static;
+
     /// Everything under the tag is wrong from the commit on: see [`Cache::invalidate_tag`].
     fn invalidate_tag<K, V>(&self, cache: &Cache<K, V>, tag: impl fmt::Display)
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static;
 
+    /// Everything under the tag is out of date from the commit on: see [`Cache::expire_tag`].
+    fn expire_tag<K, V>(&self, cache: &Cache<K, V>, tag: impl fmt::Display)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static;
+
     /// Everything is wrong from the commit on: see [`Cache::invalidate_all`].
     fn invalidate_all<K, V>(&self, cache: &Cache<K, V>)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static;
+
+    /// Writes through: from the commit on this is the value, on this node; the others load it. If another transaction changes
+    /// the same key about the same time, neither value is kept: which of the two is later is not known here.
+    fn set<K, V>(&self, cache: &Cache<K, V>, key: K, value: V)
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static;
@@ -65,8 +88,15 @@ impl InvalidateOnCommit for Tx {
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        let inner = cache.inner().clone();
-        pend(self, cache, move |floor| inner.invalidate(&key, Reach::Remove, floor));
+        pend(self, cache, Target::Key(key), Reach::Remove);
+    }
+
+    fn expire<K, V>(&self, cache: &Cache<K, V>, key: K)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        pend(self, cache, Target::Key(key), Reach::Expire);
     }
 
     fn invalidate_tag<K, V>(&self, cache: &Cache<K, V>, tag: impl fmt::Display)
@@ -74,8 +104,15 @@ impl InvalidateOnCommit for Tx {
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        let (inner, tag) = (cache.inner().clone(), tag.to_string());
-        pend(self, cache, move |floor| inner.invalidate_tag(&tag, Reach::Remove, floor));
+        pend(self, cache, Target::Tag(tag.to_string()), Reach::Remove);
+    }
+
+    fn expire_tag<K, V>(&self, cache: &Cache<K, V>, tag: impl fmt::Display)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        pend(self, cache, Target::Tag(tag.to_string()), Reach::Expire);
     }
 
     fn invalidate_all<K, V>(&self, cache: &Cache<K, V>)
@@ -83,33 +120,115 @@ impl InvalidateOnCommit for Tx {
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        let inner = cache.inner().clone();
-        pend(self, cache, move |floor| inner.invalidate_all(Reach::Remove, floor));
+        pend(self, cache, Target::All, Reach::Remove);
+    }
+
+    fn set<K, V>(&self, cache: &Cache<K, V>, key: K, value: V)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        // Two numbers from just before the commit: a value is kept only if nothing has touched its key since.
+        let seen = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let (inner, hash) = (cache.inner().clone(), cache.inner().hash(&key));
+        self.before_commit({
+            let (inner, seen) = (inner.clone(), seen.clone());
+            move |tx| {
+                seen.0.store(inner.tombstones.now(), Ordering::Relaxed);
+                seen.1.store(inner.generations.raise(hash, tx.ctx().position()), Ordering::Relaxed);
+                Box::pin(async { Ok(()) })
+            }
+        });
+        // First, so that whatever becomes of the value, the old one is gone, here and everywhere.
+        pend(self, cache, Target::Key(key.clone()), Reach::Remove);
+        self.after_commit(what(cache, "write into"), async move {
+            let (stamp, generation) = (seen.0.load(Ordering::Relaxed), seen.1.load(Ordering::Relaxed));
+            // The one step since then is the invalidation above.
+            inner.put(&key, Some(value), &[], stamp, generation + 1);
+            Ok(())
+        });
     }
 }
 
-/// Ties the change to the transaction's end.
-fn pend<K, V>(tx: &Tx, cache: &Cache<K, V>, change: impl Fn(Position) + Send + Sync + 'static)
+/// What a transaction changes.
+enum Target<K> {
+    Key(K),
+    Tag(String),
+    All,
+}
+
+impl<K: Hash> Target<K> {
+    fn what(&self, reach: Reach) -> What {
+        match self {
+            Self::Key(key) => What::Key(shared(key), reach),
+            Self::Tag(tag) => What::Tag(shared(tag.as_str()), reach),
+            Self::All => What::All(reach),
+        }
+    }
+}
+
+fn what<K, V>(cache: &Cache<K, V>, verb: &str) -> Cow<'static, str>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    format!("{verb} the cache `{}`", cache.name()).into()
+}
+
+/// Ties the change to the transaction's end.
+fn pend<K, V>(tx: &Tx, cache: &Cache<K, V>, target: Target<K>, reach: Reach)
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    let inner = cache.inner().clone();
     let tried = Arc::new(AtomicBool::new(false));
-    let pending = Pending {
-        change: Some(Arc::new(change)),
-        tried: tried.clone(),
-        ctx: tx.ctx().clone(),
-        tasks: cache.inner().tasks.clone(),
-    };
-    tx.before_commit(move |_| {
-        tried.store(true, Ordering::Relaxed);
-        Box::pin(async { Ok(()) })
+    let row = Arc::new(AtomicI64::new(0));
+    let written = inner.written_down(target.what(reach));
+    tx.before_commit({
+        let (tried, row) = (tried.clone(), row.clone());
+        move |tx| {
+            Box::pin(async move {
+                if let Some(message) = written {
+                    row.store(Outbox::write(tx, &message).await?, Ordering::Relaxed);
+                }
+                // Last: what failed before this was not tried.
+                tried.store(true, Ordering::Relaxed);
+                Ok(())
+            })
+        }
     });
-    let what: Cow<'static, str> = format!("invalidate in the cache `{}`", cache.name()).into();
-    tx.after_commit(what, async move {
+    let tasks = inner.tasks.clone();
+    let change = move |ctx: &Ctx| match &target {
+        Target::Key(key) => inner.invalidate(ctx, key, reach),
+        Target::Tag(tag) => inner.invalidate_tag(ctx, tag, reach),
+        Target::All => inner.invalidate_all(ctx, reach),
+    };
+    let pending = Pending { change: Some(Arc::new(change)), tried, ctx: tx.ctx().clone(), tasks };
+    let inner = cache.inner().clone();
+    tx.after_commit(what(cache, "invalidate in"), async move {
         pending.commit();
+        inner.is_said(row.load(Ordering::Relaxed));
         Ok(())
     });
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// What a transaction writes down of a change, where it must outlive this process.
+    fn written_down(&self, what: What) -> Option<Message> {
+        let neighbours = self.neighbours.as_ref().filter(|_| self.config.durable)?;
+        Some(Telling::before_commit(neighbours.about, what))
+    }
+
+    fn is_said(&self, row: i64) {
+        if let Some(neighbours) = self.neighbours.as_ref().filter(|_| row > 0) {
+            neighbours.desk.outbox.is_said(row);
+        }
+    }
 }
 
 /// How long after a lost answer the commit may still take effect: the server notices a dead client within this.
@@ -118,7 +237,7 @@ const SECOND_TRY: Duration = Duration::from_secs(5);
 /// A change that waits for its transaction's end. Dropped without it, after the commit was tried, it cannot know how that
 /// ended, and takes it for done: one load too many instead of an old price.
 struct Pending {
-    change: Option<Arc<dyn Fn(Position) + Send + Sync>>,
+    change: Option<Arc<dyn Fn(&Ctx) + Send + Sync>>,
     tried: Arc<AtomicBool>,
     ctx: Ctx,
     tasks: Tasks,
@@ -127,7 +246,7 @@ struct Pending {
 impl Pending {
     fn commit(mut self) {
         if let Some(change) = self.change.take() {
-            change(self.ctx.position());
+            change(&self.ctx);
         }
     }
 }
@@ -138,10 +257,10 @@ impl Drop for Pending {
         if !self.tried.load(Ordering::Relaxed) {
             return;
         }
-        change(self.ctx.position());
+        change(&self.ctx);
         let again = async move {
             tokio::time::sleep(SECOND_TRY).await;
-            change(Position::START);
+            change(&Ctx::background());
         };
         drop(self.tasks.spawn("cache.invalidate", again));
     }

@@ -22,13 +22,13 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// The way of nearly all reads. `None`: it takes more than memory.
-    pub(crate) fn hit<Q>(self: &Arc<Self>, hash: u64, key: &Q) -> Option<Option<Arc<V>>>
+    /// The way of nearly all reads. `None`: it takes more than memory. `least`: see [`Inner::least`]; zero for most readers.
+    pub(crate) fn hit<Q>(self: &Arc<Self>, hash: u64, key: &Q, least: u64) -> Option<Option<Arc<V>>>
     where
         K: Borrow<Q>,
         Q: Eq + ToOwned<Owned = K> + ?Sized,
     {
-        match self.look(hash, key) {
+        match self.look(hash, key, least) {
             Look::Fresh { value, stale: false } => {
                 self.meters.hit(hash);
                 Some(value)
@@ -59,7 +59,7 @@ where
     fn refresh(self: &Arc<Self>, hash: u64, key: &K) -> bool {
         let Some(loader) = self.loader.clone() else { return false };
         // Somebody else won, or it has happened already.
-        let Gate::Leads(_, landing) = self.board(hash, key, true) else { return false };
+        let Gate::Leads(_, landing) = self.board(hash, key, true, 0) else { return false };
         self.depart(&Ctx::background(), landing, true, move |load, key| loader.load(load, key));
         true
     }
@@ -75,16 +75,22 @@ where
     where
         B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
     {
-        self.meters.misses.increment();
         let started = Instant::now();
         let until = self.until(&ctx, started);
+        let least = self.least(&ctx).await;
+        if least > 0
+            && let Some(value) = self.hit(hash, &key, least)
+        {
+            return Ok(value);
+        }
+        self.meters.misses.increment();
         let mut begin = Some(begin);
         loop {
             // Work past its deadline is not started.
             if until <= Instant::now() {
-                return self.settle_for_less(hash, &key, || self.too_late(started.elapsed()));
+                return self.settle_for_less(hash, &key, least, || self.too_late(started.elapsed()));
             }
-            let mut seat = match self.board(hash, &key, false) {
+            let mut seat = match self.board(hash, &key, false, least) {
                 Gate::There(value) => return Ok(value),
                 Gate::Joined(seat) => {
                     self.meters.joined.increment();
@@ -97,19 +103,19 @@ where
                     seat
                 }
             };
-            match self.wait(&mut seat, hash, &key, until).await {
+            match self.wait(&mut seat, hash, &key, least, until).await {
                 Waited::Landed(Landed::Value { value, tags }) => {
                     if !seat.was_late(self.tombstones.latest(&tags)) {
                         return Ok(value);
                     }
                 }
                 Waited::Landed(Landed::Failed(shared)) => {
-                    return self.settle_for_less(hash, &key, || shared.into_error());
+                    return self.settle_for_less(hash, &key, least, || shared.into_error());
                 }
                 Waited::Landed(Landed::Abandoned) => {}
                 Waited::Stale(value) => return Ok(value),
                 Waited::TooLong => {
-                    return self.settle_for_less(hash, &key, || self.too_late(started.elapsed()));
+                    return self.settle_for_less(hash, &key, least, || self.too_late(started.elapsed()));
                 }
             }
         }
@@ -122,15 +128,22 @@ where
     }
 
     /// Waits for the landing; with a stale value at hand, only as long as patience goes.
-    pub(crate) async fn wait(&self, seat: &mut Seat<V>, hash: u64, key: &K, until: Instant) -> Waited<V> {
-        if self.at_worst(hash, key).is_some() {
+    pub(crate) async fn wait(
+        &self,
+        seat: &mut Seat<V>,
+        hash: u64,
+        key: &K,
+        least: u64,
+        until: Instant,
+    ) -> Waited<V> {
+        if self.at_worst(hash, key, least).is_some() {
             let now = Instant::now();
             let patience = ((until - now) / PATIENCE).min(self.config.soft_timeout);
             if let Ok(landed) = timeout_at(now + patience, seat.landed()).await {
                 return Waited::Landed(landed);
             }
             // Looked up again: it may have been removed while we waited.
-            if let Some(value) = self.at_worst(hash, key) {
+            if let Some(value) = self.at_worst(hash, key, least) {
                 self.meters.stale_slow.increment();
                 return Waited::Stale(value);
             }
@@ -146,9 +159,10 @@ where
         &self,
         hash: u64,
         key: &K,
+        least: u64,
         error: impl FnOnce() -> burgeon_core::Error,
     ) -> Result<Option<Arc<V>>> {
-        if let Some(value) = self.at_worst(hash, key) {
+        if let Some(value) = self.at_worst(hash, key, least) {
             self.meters.stale_failed.increment();
             return Ok(value);
         }

@@ -1,9 +1,10 @@
 //! What a request carries through every layer: until when, how important, which trace, who, and what it has seen.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Cancel, Criticality, Deadline, Position, Principal, Tenant, Trace};
+use crate::{Cancel, Criticality, Deadline, Mark, Marks, Position, Principal, Tenant, Trace};
 
 /// The request's context. Cloning is cheap and shares everything.
 ///
@@ -30,10 +31,19 @@ struct Inner {
     principal: Option<Principal>,
     tenant: Option<Tenant>,
     cancel: Option<Cancel>,
-    // Not a tokio mutex: nothing awaits under it.
-    position: Mutex<Position>,
-    // The context whose position counts, if it is not this one: all contexts of one request share it.
+    seen: Seen,
+    // The context whose `seen` counts, if it is not this one: all contexts of one request share it.
     first: Option<Ctx>,
+}
+
+/// What a request has written or seen so far.
+#[derive(Default)]
+struct Seen {
+    // Not tokio mutexes: nothing awaits under them.
+    position: Mutex<Position>,
+    marks: Mutex<Marks>,
+    // Asked by every read of a cache, and nearly always false.
+    is_marked: AtomicBool,
 }
 
 impl Ctx {
@@ -48,7 +58,7 @@ impl Ctx {
             principal: None,
             tenant: None,
             cancel: None,
-            position: Mutex::new(Position::START),
+            seen: Seen::default(),
             first: None,
         }))
     }
@@ -62,7 +72,7 @@ impl Ctx {
             principal: None,
             tenant: None,
             cancel: None,
-            position: Mutex::new(Position::START),
+            seen: Seen::default(),
             first: None,
         }))
     }
@@ -94,17 +104,34 @@ impl Ctx {
 
     /// What this request has written or seen so far; readers must be at least here.
     pub fn position(&self) -> Position {
-        *self.known().lock().unwrap_or_else(PoisonError::into_inner)
+        *hold(&self.seen().position)
     }
 
     /// Raises the position after a commit. Never lowers it.
     pub fn advance(&self, to: Position) {
-        let mut position = self.known().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = hold(&self.seen().position);
         *position = position.join(to);
     }
 
-    fn known(&self) -> &Mutex<Position> {
-        &self.0.first.as_ref().unwrap_or(self).0.position
+    /// Which messages between nodes tell of what this request has written or seen.
+    pub fn marks(&self) -> Marks {
+        hold(&self.seen().marks).clone()
+    }
+
+    /// Whether there are any. One atomic load.
+    pub fn is_marked(&self) -> bool {
+        self.seen().is_marked.load(Ordering::Acquire)
+    }
+
+    /// Notes that this message tells of something that the request has done. Never forgets a later one of that node.
+    pub fn mark(&self, mark: Mark) {
+        let seen = self.seen();
+        hold(&seen.marks).add(mark);
+        seen.is_marked.store(true, Ordering::Release);
+    }
+
+    fn seen(&self) -> &Seen {
+        &self.0.first.as_ref().unwrap_or(self).0.seen
     }
 
     /// Whether the caller has gone away.
@@ -157,12 +184,17 @@ impl Ctx {
         self.derive(|inner| inner.cancel = Some(cancel))
     }
 
-    /// A context with a causal position of its own, starting from here: for work that outlives the request.
+    /// A context with a causal position and marks of its own, starting from here: for work that outlives the request.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let position = Mutex::new(self.position());
+        let marks = self.marks();
+        let seen = Seen {
+            position: Mutex::new(self.position()),
+            is_marked: AtomicBool::new(!marks.is_empty()),
+            marks: Mutex::new(marks),
+        };
         self.derive(|inner| {
-            (inner.position, inner.first) = (position, None);
+            (inner.seen, inner.first) = (seen, None);
             inner.deadline = None;
             inner.cancel = None;
         })
@@ -176,12 +208,17 @@ impl Ctx {
             principal: self.0.principal.clone(),
             tenant: self.0.tenant.clone(),
             cancel: self.0.cancel.clone(),
-            position: Mutex::new(Position::START),
+            seen: Seen::default(),
             first: Some(self.0.first.as_ref().unwrap_or(self).clone()),
         };
         change(&mut inner);
         Self(Arc::new(inner))
     }
+}
+
+/// A panic under it left nothing half done.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Ctx {
@@ -193,6 +230,7 @@ impl fmt::Debug for Ctx {
             .field("principal", &self.0.principal)
             .field("tenant", &self.0.tenant)
             .field("position", &self.position())
+            .field("marks", &self.marks())
             .finish_non_exhaustive()
     }
 }
@@ -225,5 +263,17 @@ mod tests {
         let job = request.detached();
         job.advance(Position { timeline: 1, lsn: 9 });
         assert_eq!(request.position(), Position { timeline: 1, lsn: 7 });
+    }
+
+    #[test]
+    fn a_mark_made_deep_down_is_known_above_and_taken_along() {
+        let request = Ctx::background();
+        assert!(!request.is_marked());
+        request.with_criticality(Criticality::Sheddable).mark(Mark { node: 1, sequence: 7 });
+        assert!(request.is_marked());
+        let job = request.detached();
+        job.mark(Mark { node: 2, sequence: 3 });
+        assert_eq!(job.marks().to_string(), "1-7,2-3");
+        assert_eq!(request.marks().to_string(), "1-7");
     }
 }

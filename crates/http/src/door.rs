@@ -171,8 +171,8 @@ impl Door {
     }
 
     /// Takes what a client has written to its next request, on whichever node that comes: the position of its last write in
-    /// the log of this database, signed, as a cookie and as the header `burgeon-position`. It needs
-    /// [keys](Self::with_keys), and does nothing where the database has no replicas.
+    /// the log of this database, and the marks of what its node told the others, signed, as a cookie and as the header
+    /// `burgeon-position`. It needs [keys](Self::with_keys), and does nothing on SQLite, which one process has alone.
     #[must_use]
     pub fn with_causal_reads(self, database: Db) -> Self {
         self.change(|inner| inner.database = Some(database))

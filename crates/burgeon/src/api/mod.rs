@@ -122,6 +122,7 @@ where
     T: Serialize + DeserializeOwned,
 {
     ctx.advance(there.position());
+    there.marks().iter().for_each(|mark| ctx.mark(mark));
     match answer {
         Ok(value) => {
             let sent = serde_json::to_vec(&value).map_err(|why| lost(call, "its result", why))?;

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use burgeon_core::{Criticality, Ctx, Deadline, Error, Field, Kind, Principal, Tenant};
+use burgeon_core::{Criticality, Ctx, Deadline, Error, Field, Kind, Marks, Principal, Tenant};
 use serde::{Deserialize, Serialize};
 
 /// Of a [`Ctx`], what the other side needs. Cancellation crosses as the end of the connection.
@@ -18,6 +18,9 @@ pub(super) struct Context {
     principal: Option<String>,
     tenant: Option<String>,
     position: String,
+    /// Added after the first nodes were running: theirs come without.
+    #[serde(default)]
+    marks: String,
 }
 
 /// Of an [`Error`], what another process may know. The private source stays where it is, in that process's log.
@@ -39,6 +42,7 @@ impl Context {
             principal: ctx.principal().map(|principal| principal.as_str().to_owned()),
             tenant: ctx.tenant().map(|tenant| tenant.as_str().to_owned()),
             position: ctx.position().to_string(),
+            marks: ctx.marks().to_string(),
         }
     }
 
@@ -59,6 +63,8 @@ impl Context {
         if let Ok(position) = self.position.parse() {
             ctx.advance(position);
         }
+        let marks: Marks = self.marks.parse().unwrap_or_default();
+        marks.iter().for_each(|mark| ctx.mark(mark));
         ctx
     }
 }

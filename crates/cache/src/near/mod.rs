@@ -205,6 +205,34 @@ impl<K: Eq, V> Near<K, V> {
         Some(weight)
     }
 
+    /// Takes out whatever has this hash, and says of each what it weighed.
+    pub(crate) fn remove_hash(&self, hash: u64, mut removed: impl FnMut(u64)) {
+        let segment = self.segment(hash);
+        loop {
+            // As in `remove_if`: most that is invalidated is not here.
+            if read(segment.table(hash)).find(hash, |entry| entry.hash == hash).is_none() {
+                return;
+            }
+            let mut policy = hold(&segment.policy);
+            let mut table = write(segment.table(hash));
+            let Ok(found) = table.find_entry(hash, |entry| entry.hash == hash) else { return };
+            let (gone, _) = found.remove();
+            let before = policy.weight();
+            policy.remove(gone.slot);
+            let weight = before - policy.weight();
+            drop(table);
+            drop(policy);
+            drop(gone);
+            removed(weight);
+        }
+    }
+
+    /// Shows whatever has this hash, without using it. `look` runs under the table's lock.
+    pub(crate) fn read_hash(&self, hash: u64, look: impl Fn(&V)) {
+        let table = read(self.segment(hash).table(hash));
+        table.iter_hash(hash).filter(|entry| entry.hash == hash).for_each(|entry| look(&entry.value));
+    }
+
     /// Whether something is under the key, without using it.
     #[cfg(test)]
     pub(crate) fn peek(&self, hash: u64, key: &K) -> bool {

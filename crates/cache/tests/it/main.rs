@@ -3,11 +3,13 @@
 
 mod allocations;
 mod batches;
+mod commits;
 mod house;
 mod invalidation;
 mod lifetimes;
 mod loaders;
 mod model;
+mod nodes;
 mod races;
 mod stale;
 mod storms;

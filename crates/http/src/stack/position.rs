@@ -1,21 +1,22 @@
-//! What a client has written travels with it: the position of its last write in the database's log.
+//! What a client has written travels with it: the position of its last write in the database's log, and the marks of the
+//! messages that told the other nodes of it.
 //!
 //! A cookie for browsers, a header for other clients, both signed, both ways. A node that gets one reads from no replica
-//! that has not come so far. Of several the furthest counts.
+//! that has not come so far, and from no memory that has not heard so much. Of several the furthest counts.
 //!
 //! # Invariants
 //! - Nobody but a node of this application can raise a position: a forged one could send all reads to the primary, or say
 //!   that the primary is an old one.
 //! - A position is signed for one database cluster; in another it is no position.
-//! - Where the database has no replicas nothing is read, signed or set.
+//! - Where there is one process and one copy of the data, as on SQLite, nothing is read, signed or set.
 
 use std::time::Duration;
 
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use burgeon_core::{Ctx, Position};
-use burgeon_db::Db;
+use burgeon_core::{Ctx, Marks, Position};
+use burgeon_db::{Db, Engine};
 
 use super::fields::Fields;
 use crate::Scheme;
@@ -32,7 +33,40 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Carried {
     ctx: Ctx,
-    before: Position,
+    before: Seen,
+}
+
+/// What a client has seen: the position, then, behind a blank, the marks.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    position: Position,
+    marks: Marks,
+}
+
+impl Seen {
+    fn of(ctx: &Ctx) -> Self {
+        let marks = if ctx.is_marked() { ctx.marks() } else { Marks::none() };
+        Self { position: ctx.position(), marks }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (position, marks) = text.split_once(' ').unwrap_or((text, ""));
+        Some(Self { position: position.parse().ok()?, marks: marks.parse().ok()? })
+    }
+
+    fn raise(&self, ctx: &Ctx) {
+        ctx.advance(self.position);
+        self.marks.iter().for_each(|mark| ctx.mark(mark));
+    }
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.marks.is_empty() {
+            true => write!(f, "{}", self.position),
+            false => write!(f, "{} {}", self.position, self.marks),
+        }
+    }
 }
 
 /// Raises the context to what the client has seen.
@@ -44,23 +78,27 @@ pub(super) fn arrive(
     ctx: &Ctx,
 ) -> Option<Carried> {
     let (db, keys, cluster) = parts(door)?;
-    let purpose = purpose(cluster);
-    let open = |sealed: &str| -> Option<Position> {
-        std::str::from_utf8(&keys.open(&purpose, sealed)?).ok()?.parse().ok()
-    };
-    let told = fields.position.and_then(|field| open(field.to_str().ok()?));
-    let kept = fields.cookie.and_then(|_| open(&sent(headers, &own_name(COOKIE, is_secure(door, scheme)))?));
-    for position in told.into_iter().chain(kept) {
-        ctx.advance(position);
+    // Nearly every request comes without; then nothing is computed.
+    if fields.position.is_some() || fields.cookie.is_some() {
+        let purpose = purpose(cluster);
+        let open = |sealed: &str| -> Option<Seen> {
+            Seen::parse(std::str::from_utf8(&keys.open(&purpose, sealed)?).ok()?)
+        };
+        let told = fields.position.and_then(|field| open(field.to_str().ok()?));
+        let kept =
+            fields.cookie.and_then(|_| open(&sent(headers, &own_name(COOKIE, is_secure(door, scheme)))?));
+        for seen in told.into_iter().chain(kept) {
+            seen.raise(ctx);
+        }
     }
-    let before = ctx.position();
-    db.saw(before);
+    let before = Seen::of(ctx);
+    db.saw(before.position);
     Some(Carried { ctx: ctx.clone(), before })
 }
 
 /// Gives the client what the request has written.
 pub(super) fn leave(door: &Door, carried: &Carried, scheme: Scheme, headers: &mut HeaderMap) {
-    let now = carried.ctx.position();
+    let now = Seen::of(&carried.ctx);
     if now == carried.before {
         return;
     }
@@ -84,9 +122,10 @@ pub(super) fn leave(door: &Door, carried: &Carried, scheme: Scheme, headers: &mu
     }
 }
 
+/// None where nothing can be behind. Zero stands for a database whose positions mean nothing, and whose nodes have marks.
 fn parts(door: &Door) -> Option<(&Db, &Keys, u64)> {
-    let db = door.database()?;
-    Some((db, door.keys()?, db.cluster()?))
+    let db = door.database().filter(|db| db.engine() == Engine::Postgres)?;
+    Some((db, door.keys()?, db.cluster().unwrap_or_default()))
 }
 
 fn purpose(cluster: u64) -> String {

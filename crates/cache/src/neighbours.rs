@@ -1,0 +1,157 @@
+//! What a cache knows of the same cache on other nodes: whether it hears of their changes, and what a reader must not be
+//! served who has made one of them.
+//!
+//! A reader's marks name the messages that tell of what it has changed. Once this node has heard a message, what it keeps
+//! is as new. Until then everything that was loaded before the reader showed the mark may be older, for this reader; what
+//! is loaded after that is not, because the change was committed before the reader had the mark. So one number per node is
+//! enough: the version of the cache at which a mark was shown first.
+//!
+//! # Invariants
+//! - A reader with marks never gets a value that was loaded before a change that one of the marks tells of, unless this node
+//!   has heard of it and the value has survived that; neither fresh nor stale, neither from memory nor from a load under way.
+//! - It waits for a message at most `own_write_wait`, and once per mark.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use burgeon_cluster::{NodeId, Stamp, State};
+use burgeon_core::{Ctx, Deadline, Position};
+use tokio::time::Instant;
+
+use crate::inner::Inner;
+use crate::news::{About, Desk, Heard, Telling, What};
+use crate::sync::{AtomicU64, Mutex, Ordering, hold};
+use crate::tombstones::Reach;
+
+/// One cache's part in the news.
+pub(crate) struct Neighbours {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) about: About,
+    /// The version of the last doubt: what was lost then may have told of anything.
+    doubted: AtomicU64,
+    shown: Mutex<HashMap<NodeId, Shown>>,
+}
+
+/// The furthest mark of a node that was shown before its message was heard.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    sequence: u64,
+    floor: Position,
+    /// What was loaded from this version on has it.
+    version: u64,
+}
+
+/// Nodes whose marks are shown unheard: those that died with a message unsaid, mostly. Of more, one is forgotten, which
+/// costs its clients a load.
+const SHOWN: usize = 256;
+
+impl Neighbours {
+    pub(crate) fn new(desk: Arc<Desk>, about: About) -> Self {
+        Self { desk, about, doubted: AtomicU64::new(0), shown: Mutex::default() }
+    }
+
+    pub(crate) fn are_heard(&self) -> bool {
+        self.desk.is_whole()
+    }
+
+    fn knows(&self, stamp: Stamp, floor: Position) -> Option<u64> {
+        let shown = hold(&self.shown).get(&stamp.node).copied()?;
+        (shown.sequence >= stamp.sequence && shown.floor >= floor).then_some(shown.version)
+    }
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// Whether this reader has marks, which nearly none has. One atomic load.
+    pub(crate) fn is_bound(&self, ctx: &Ctx) -> bool {
+        self.neighbours.is_some() && ctx.is_marked()
+    }
+
+    /// From which version on what was loaded is new enough for this reader. Waits a moment for what was not heard yet.
+    pub(crate) async fn least(&self, ctx: &Ctx) -> u64 {
+        let Some(neighbours) = self.neighbours.as_ref().filter(|_| ctx.is_marked()) else { return 0 };
+        let bus = neighbours.desk.bus();
+        // What this node has done itself was done here before it was said.
+        let others = || {
+            let stamp = |mark: burgeon_core::Mark| Stamp {
+                node: NodeId::from_bits(mark.node),
+                sequence: mark.sequence,
+            };
+            ctx.marks().iter().map(stamp).filter(|stamp| stamp.node != bus.node()).collect::<Vec<_>>()
+        };
+        let floor = ctx.position();
+        let mut least = 0;
+        let until = Deadline::after(Instant::now().into_std(), self.config.own_write_wait);
+        let until = ctx.deadline().map_or(until, |deadline| deadline.earlier(until));
+        for stamp in others() {
+            // Heard, also if it came in this moment.
+            if bus.has_applied(stamp) {
+                continue;
+            }
+            let version = match neighbours.knows(stamp, floor) {
+                Some(version) => version,
+                // A link that is down brings nothing within milliseconds.
+                None if bus.state() != State::Cut && bus.applied(stamp, until).await => continue,
+                None => self.was_shown(neighbours, stamp, floor),
+            };
+            least = least.max(version);
+        }
+        // Last: a message that was lost counts as heard once everything was doubted.
+        least.max(neighbours.doubted.load(Ordering::SeqCst))
+    }
+
+    fn was_shown(&self, neighbours: &Neighbours, stamp: Stamp, floor: Position) -> u64 {
+        let mut shown = hold(&neighbours.shown);
+        let version = self.tombstones.mark(floor);
+        if shown.len() >= SHOWN
+            && !shown.contains_key(&stamp.node)
+            && let Some(any) = shown.keys().next().copied()
+        {
+            shown.remove(&any);
+        }
+        let known = shown.entry(stamp.node).or_insert(Shown { sequence: 0, floor, version });
+        known.sequence = known.sequence.max(stamp.sequence);
+        known.floor = known.floor.join(floor);
+        known.version = version;
+        self.meters.unheard.increment();
+        version
+    }
+
+    /// Tells the other nodes what was done here.
+    pub(crate) fn tell(&self, ctx: &Ctx, what: What, telling: Telling) {
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.desk.say(ctx, neighbours.about, what, telling);
+        }
+    }
+
+    /// Does what another node has done.
+    pub(crate) fn hear(&self, heard: Heard) {
+        let Heard::Change { what, dialect, telling } = heard else { return self.doubt_everything() };
+        if self.neighbours.as_ref().is_some_and(|neighbours| neighbours.about.dialect != dialect) {
+            self.tombstones.bury_everything(Reach::Remove, telling.floor);
+            return;
+        }
+        match what {
+            What::Key(shared, reach) => self.change_hash(self.hashes.of_shared(shared), reach, telling.floor),
+            What::Tag(shared, reach) => {
+                self.tombstones.bury_tag(shared, reach, telling.floor);
+            }
+            What::All(reach) => {
+                self.tombstones.bury_everything(reach, telling.floor);
+            }
+            What::Arrived(_) | What::Ask(_) | What::Echo(_) => {}
+        }
+    }
+
+    /// Anything may be out of date.
+    pub(crate) fn doubt_everything(&self) {
+        let version = self.tombstones.bury_everything(Reach::Expire, Position::START);
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.doubted.fetch_max(version, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! What the caches of one node tell those of the others, and hear from them.
+//!
+//! ```text
+//!   invalidate ── here ── say ── bus ──▶ hear ── the same there: generation, then entry
+//!                          │
+//!                          └─ the mark of the message: into the context of whoever did it
+//! ```
+//!
+//! What this is: one listener and one mouth per node for all its caches. Nothing waits: the message has a number before it
+//! is on its way, and the number is what a reader elsewhere must have heard ([`Ctx::mark`]).
+//!
+//! # Invariants
+//! - What is said has been done here before. So this node's own messages say nothing to it.
+//! - A message that has not left covers whatever happens to the same key until it leaves: nobody has heard it, so whoever
+//!   hears it does so later. That is how messages of one key, and of a thousand keys of one cache, become one.
+//! - What was lost, or is not understood, may have told of anything: every value is out of date then.
+//!
+//! # When it breaks
+//! While not every node is heard ([`News::Aging`]) no value is served that is older than `age_unheard`. When the link is
+//! back, all that came before is loaded anew. Both heal by themselves.
+
+mod message;
+mod outbox;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use burgeon_cluster::bus::Listening;
+use burgeon_cluster::{Bus, Delivery, Gap, Stamp, State};
+use burgeon_core::{Ctx, Mark, Position};
+use burgeon_meter::{Counter, Histogram, Meters};
+use burgeon_resilience::random::Dice;
+use foldhash::quality::RandomState;
+use tokio::time::Instant;
+
+use self::message::Item;
+pub(crate) use self::message::{About, Message, What};
+pub(crate) use self::outbox::{Outbox, keep};
+use crate::sync::{Mutex, RwLock, hold, read, write};
+use crate::tombstones::Reach;
+
+/// What the caches of this node know of what happens on others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// There are no others to hear.
+    Alone,
+    /// All are heard.
+    Whole,
+    /// Not all are heard: values are served for a few seconds only.
+    Aging,
+}
+
+/// What a cache hears.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Heard {
+    /// Another node changed something, in this dialect, behind this commit.
+    Change { what: What, dialect: u32, telling: Telling },
+    /// Something was said that was not heard or not understood.
+    Doubt,
+}
+
+/// What goes with a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Telling {
+    /// How far the database must be for whoever loads anew.
+    pub(crate) floor: Position,
+    /// Whether the second tier may still hold what was there before.
+    pub(crate) is_doubtful: bool,
+}
+
+type Ear = Arc<dyn Fn(Heard) + Send + Sync>;
+
+/// The caches of this node, by the hash of their name.
+#[derive(Default)]
+pub(crate) struct Ears(RwLock<HashMap<u64, Vec<Ear>>>);
+
+/// This node's end.
+pub(crate) struct Desk {
+    bus: Bus,
+    ears: Arc<Ears>,
+    waiting: Mutex<Waiting>,
+    dice: Dice,
+    pub(crate) outbox: Outbox,
+    meters: NewsMeters,
+    listening: OnceLock<Listening>,
+}
+
+/// What was said and has not left yet.
+#[derive(Default)]
+struct Waiting {
+    queue: VecDeque<(u64, Subject)>,
+    latest: HashMap<Subject, (u64, Telling)>,
+    /// The last question that others answer, and when it was asked.
+    asked: Option<(u64, Instant)>,
+}
+
+type Subject = (About, What);
+
+struct NewsMeters {
+    said: Counter,
+    covered: Counter,
+    storms: Counter,
+    heard: Counter,
+    foreign: Counter,
+    doubts: Counter,
+    lag: Histogram,
+}
+
+const TOPIC: &str = "cache";
+
+/// With so many messages on their way, one that tells of the whole cache is cheaper for everybody.
+const STORM: usize = 1_024;
+
+/// So often at most the others are asked how long a message took.
+const ASKS: Duration = Duration::from_secs(1);
+
+impl Ears {
+    pub(crate) fn add(&self, cache: u64, ear: impl Fn(Heard) + Send + Sync + 'static) {
+        write(&self.0).entry(cache).or_default().push(Arc::new(ear));
+    }
+
+    /// Every value of every cache may be out of date.
+    pub(crate) fn doubt(&self) {
+        let all: Vec<Ear> = read(&self.0).values().flatten().cloned().collect();
+        all.iter().for_each(|ear| ear(Heard::Doubt));
+    }
+
+    fn tell(&self, cache: u64, heard: Heard) {
+        let ears = read(&self.0).get(&cache).cloned().unwrap_or_default();
+        ears.iter().for_each(|ear| ear(heard));
+    }
+}
+
+impl Desk {
+    pub(crate) fn open(bus: &Bus, ears: &Arc<Ears>, meters: &Meters) -> Arc<Self> {
+        let desk = Arc::new(Self {
+            bus: bus.clone(),
+            ears: ears.clone(),
+            waiting: Mutex::default(),
+            // Nodes must not ask under the same numbers.
+            dice: Dice::seeded(RandomState::default().hash_one(bus.node())),
+            outbox: Outbox::default(),
+            meters: NewsMeters::new(meters),
+            listening: OnceLock::new(),
+        });
+        let weak: Weak<Self> = Arc::downgrade(&desk);
+        let listening = bus.listen(TOPIC, move |delivery| {
+            if let Some(desk) = weak.upgrade() {
+                desk.listen(delivery);
+            }
+        });
+        // Set once, here.
+        drop(desk.listening.set(listening));
+        desk
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Whether every node is heard.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.bus.state() == State::Whole
+    }
+
+    /// Tells the others what was done here, and marks the context of whoever did it.
+    pub(crate) fn say(&self, ctx: &Ctx, about: About, what: What, telling: Telling) {
+        let Some(sequence) = self.number(about, what, telling) else { return };
+        ctx.mark(Mark { node: self.bus.node().bits(), sequence });
+    }
+
+    /// The number of the message that tells it: a new one, or one that covers it.
+    fn number(&self, about: About, what: What, telling: Telling) -> Option<u64> {
+        // Held while the message gets its number, so that the queue is in their order.
+        let mut waiting = hold(&self.waiting);
+        let what = match waiting.queue.len() {
+            many if many >= STORM => What::All(Reach::Remove),
+            _ => what,
+        };
+        if let Some(sequence) = waiting.covers(about, what, telling) {
+            self.meters.covered.increment();
+            return Some(sequence);
+        }
+        if waiting.queue.len() >= STORM {
+            self.meters.storms.increment();
+        }
+        let mut items = vec![Item { about, what }];
+        items.extend(self.ask(&mut waiting, about));
+        let stamp = self.publish(telling.message(items))?;
+        waiting.queue.push_back((stamp.sequence, (about, what)));
+        waiting.latest.insert((about, what), (stamp.sequence, telling));
+        Some(stamp.sequence)
+    }
+
+    /// Says what another process has written down and not said, and does it here. What is said has come as far as `floor`.
+    pub(crate) fn say_again(&self, written: &[u8], floor: Position) {
+        let Some(mut message) = Message::read(written) else {
+            // Of a newer version: its own nodes will understand the row no sooner than they hear that something was missed.
+            self.meters.foreign.increment();
+            self.ears.doubt();
+            return;
+        };
+        message.floor = message.floor.join(floor);
+        self.apply(&message);
+        self.publish(message);
+    }
+
+    /// Tells the nodes that a load for all of them has ended.
+    pub(crate) fn say_arrived(&self, about: About, hash: u64) {
+        self.publish(Telling::plain().message(vec![Item { about, what: What::Arrived(hash) }]));
+    }
+
+    fn publish(&self, message: Message) -> Option<Stamp> {
+        match self.bus.publish(TOPIC, message.write()) {
+            Ok(stamp) => {
+                self.meters.said.increment();
+                Some(stamp)
+            }
+            Err(error) => {
+                // It is never too long; should it be, the others notice nothing, so somebody must.
+                tracing::error!(error = error.detail(), "an invalidation was not told to the other nodes");
+                None
+            }
+        }
+    }
+
+    /// Now and then a message asks to be answered.
+    fn ask(&self, waiting: &mut Waiting, about: About) -> Option<Item> {
+        let now = Instant::now();
+        if waiting.asked.is_some_and(|(_, at)| now.duration_since(at) < ASKS) {
+            return None;
+        }
+        let number = self.dice.roll();
+        waiting.asked = Some((number, now));
+        Some(Item { about, what: What::Ask(number) })
+    }
+
+    fn listen(&self, delivery: Delivery<'_>) {
+        match delivery {
+            // Before anybody else has heard it: from now on it covers nothing.
+            Delivery::Message(message) if message.is_own => hold(&self.waiting).left(message.stamp.sequence),
+            Delivery::Message(message) => match Message::read(&message.payload) {
+                Some(message) => self.apply(&message),
+                None => {
+                    self.meters.foreign.increment();
+                    self.ears.doubt();
+                }
+            },
+            // What this node could not say, it has done.
+            Delivery::Gap(Gap::Missed(node)) if node == self.bus.node() => {}
+            Delivery::Gap(_) => {
+                self.meters.doubts.increment();
+                self.ears.doubt();
+            }
+        }
+    }
+
+    fn apply(&self, message: &Message) {
+        self.meters.heard.increment();
+        for Item { about, what } in &message.items {
+            match *what {
+                What::Ask(number) => {
+                    let items = vec![Item { about: *about, what: What::Echo(number) }];
+                    self.publish(Telling::plain().message(items));
+                }
+                What::Echo(number) => {
+                    let asked = hold(&self.waiting).asked.filter(|(asked, _)| *asked == number);
+                    if let Some((_, at)) = asked {
+                        self.meters.lag.record(at.elapsed());
+                    }
+                }
+                what => {
+                    let telling = Telling { floor: message.floor, is_doubtful: message.is_doubtful };
+                    let heard = Heard::Change { what, dialect: about.dialect, telling };
+                    self.ears.tell(about.cache, heard);
+                }
+            }
+        }
+    }
+}
+
+impl Telling {
+    /// Nothing.
+    const fn plain() -> Self {
+        Self { floor: Position::START, is_doubtful: false }
+    }
+
+    /// The one message of a change whose commit is still to come.
+    pub(crate) fn before_commit(about: About, what: What) -> Message {
+        Self::plain().message(vec![Item { about, what }])
+    }
+
+    fn message(self, items: Vec<Item>) -> Message {
+        Message { floor: self.floor, is_doubtful: self.is_doubtful, items }
+    }
+
+    fn covers(self, other: Self) -> bool {
+        self.floor >= other.floor && self.is_doubtful >= other.is_doubtful
+    }
+}
+
+impl Waiting {
+    /// The message that tells at least as much and has not left.
+    fn covers(&self, about: About, what: What, telling: Telling) -> Option<u64> {
+        let stronger = match what {
+            What::Key(hash, _) => [Some(What::Key(hash, Reach::Remove)), Some(What::All(Reach::Remove))],
+            What::Tag(hash, _) => [Some(What::Tag(hash, Reach::Remove)), Some(What::All(Reach::Remove))],
+            What::All(_) => [Some(What::All(Reach::Remove)), None],
+            What::Arrived(_) | What::Ask(_) | What::Echo(_) => return None,
+        };
+        let known = |what: What| self.latest.get(&(about, what)).filter(|(_, known)| known.covers(telling));
+        let same = std::iter::once(what).chain(stronger.into_iter().flatten());
+        same.filter_map(known).map(|(sequence, _)| *sequence).next()
+    }
+
+    fn left(&mut self, sequence: u64) {
+        while self.queue.front().is_some_and(|(first, _)| *first <= sequence) {
+            let Some((first, subject)) = self.queue.pop_front() else { return };
+            // A later one of the same subject may still wait.
+            if self.latest.get(&subject).is_some_and(|(latest, _)| *latest == first) {
+                self.latest.remove(&subject);
+            }
+        }
+    }
+}
+
+impl NewsMeters {
+    fn new(meters: &Meters) -> Self {
+        let news = |what| {
+            meters.counter(
+                "cache_news_total",
+                "Messages about caches: said, saved because one on its way tells it, said for a whole cache because there \
+                 were too many, heard, not understood; and times that something was missed.",
+                &[("what", what)],
+            )
+        };
+        Self {
+            said: news("said"),
+            covered: news("covered"),
+            storms: news("storm"),
+            heard: news("heard"),
+            foreign: news("not_understood"),
+            doubts: news("missed"),
+            lag: meters.histogram(
+                "cache_invalidation_seconds",
+                "From an invalidation here until another node's word that it has applied it: the way there and back, of \
+                 one message a second.",
+                &[],
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABOUT: About = About { cache: 1, dialect: 2 };
+
+    fn at(lsn: u64) -> Telling {
+        Telling { floor: Position { timeline: 1, lsn }, is_doubtful: false }
+    }
+
+    #[test]
+    fn a_message_covers_what_is_weaker_and_earlier_until_it_leaves() {
+        let mut waiting = Waiting::default();
+        let say = |waiting: &mut Waiting, sequence, what, floor| {
+            waiting.queue.push_back((sequence, (ABOUT, what)));
+            waiting.latest.insert((ABOUT, what), (sequence, floor));
+        };
+        say(&mut waiting, 1, What::Key(7, Reach::Remove), at(5));
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Expire), at(5)), Some(1));
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), at(6)), None);
+        let doubtful = Telling { is_doubtful: true, ..at(5) };
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), doubtful), None);
+        assert_eq!(waiting.covers(ABOUT, What::Key(8, Reach::Remove), at(5)), None);
+        assert_eq!(waiting.covers(ABOUT, What::All(Reach::Remove), at(5)), None);
+        say(&mut waiting, 2, What::Key(7, Reach::Remove), at(6));
+        waiting.left(1);
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), at(6)), Some(2));
+        say(&mut waiting, 3, What::All(Reach::Remove), at(6));
+        assert_eq!(waiting.covers(ABOUT, What::Tag(9, Reach::Remove), at(6)), Some(3));
+        assert_eq!(waiting.covers(About { cache: 3, dialect: 2 }, What::Tag(9, Reach::Remove), at(6)), None);
+        waiting.left(3);
+        assert!(waiting.queue.is_empty() && waiting.latest.is_empty());
+    }
+}

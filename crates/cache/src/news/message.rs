@@ -1,0 +1,172 @@
+//! What nodes tell each other about their caches: version 1.
+//!
+//! A message, little-endian: version (u8), flags (u8; 1: far is in doubt), the commit that what it tells of follows from
+//! (timeline u32, position u64), then items of 21 bytes: kind (u8), hash of the cache's name (u64), dialect (u32), hash of key or tag, or a number (u64).
+//! No keys, no values.
+
+use burgeon_cluster::bus::LONGEST;
+use burgeon_core::Position;
+
+use crate::tombstones::Reach;
+
+const VERSION: u8 = 1;
+const HEAD: usize = 1 + 1 + 4 + 8;
+const DOUBTFUL: u8 = 1;
+const ITEM: usize = 1 + 8 + 4 + 8;
+
+/// So many items fit into one message.
+#[cfg(test)]
+const MOST: usize = (LONGEST - HEAD) / ITEM;
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// How far the database must be for whoever loads anew.
+    pub(crate) floor: Position,
+    /// Whoever says it could not reach the second tier, which may still hold what was there before.
+    pub(crate) is_doubtful: bool,
+    pub(crate) items: Vec<Item>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) about: About,
+    pub(crate) what: What,
+}
+
+/// To which cache, and how its keys are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct About {
+    pub(crate) cache: u64,
+    pub(crate) dialect: u32,
+}
+
+/// What. Hashes are the shared ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    /// What is under the key is wrong, or out of date.
+    Key(u64, Reach),
+    /// What is under the tag is.
+    Tag(u64, Reach),
+    /// Everything is.
+    All(Reach),
+    /// A load for the whole cluster has ended: what is under the key can be had where all nodes look.
+    Arrived(u64),
+    /// Whoever has applied this message says so, with this number.
+    Ask(u64),
+    /// It has.
+    Echo(u64),
+}
+
+impl Message {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD + ITEM * self.items.len());
+        bytes.extend_from_slice(&[VERSION, if self.is_doubtful { DOUBTFUL } else { 0 }]);
+        bytes.extend_from_slice(&self.floor.timeline.to_le_bytes());
+        bytes.extend_from_slice(&self.floor.lsn.to_le_bytes());
+        for Item { about, what } in &self.items {
+            let (kind, number): (u8, u64) = match *what {
+                What::Key(hash, Reach::Remove) => (1, hash),
+                What::Key(hash, Reach::Expire) => (2, hash),
+                What::Tag(hash, Reach::Remove) => (3, hash),
+                What::Tag(hash, Reach::Expire) => (4, hash),
+                What::All(Reach::Remove) => (5, 0),
+                What::All(Reach::Expire) => (6, 0),
+                What::Arrived(hash) => (7, hash),
+                What::Ask(number) => (8, number),
+                What::Echo(number) => (9, number),
+            };
+            bytes.push(kind);
+            bytes.extend_from_slice(&about.cache.to_le_bytes());
+            bytes.extend_from_slice(&about.dialect.to_le_bytes());
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// `None`: of another version, or nonsense. It may have told of anything.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let (head, items) = bytes.split_at_checked(HEAD)?;
+        if head[0] != VERSION || head[1] & !DOUBTFUL != 0 || items.len() % ITEM != 0 {
+            return None;
+        }
+        let floor = Position {
+            timeline: u32::from_le_bytes(head[2..6].try_into().ok()?),
+            lsn: u64::from_le_bytes(head[6..14].try_into().ok()?),
+        };
+        let items = items.chunks_exact(ITEM).map(Item::read).collect::<Option<_>>()?;
+        Some(Self { floor, is_doubtful: head[1] & DOUBTFUL != 0, items })
+    }
+}
+
+impl Item {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let about = About {
+            cache: u64::from_le_bytes(bytes[1..9].try_into().ok()?),
+            dialect: u32::from_le_bytes(bytes[9..13].try_into().ok()?),
+        };
+        let number = u64::from_le_bytes(bytes[13..21].try_into().ok()?);
+        let what = match bytes[0] {
+            1 => What::Key(number, Reach::Remove),
+            2 => What::Key(number, Reach::Expire),
+            3 => What::Tag(number, Reach::Remove),
+            4 => What::Tag(number, Reach::Expire),
+            5 => What::All(Reach::Remove),
+            6 => What::All(Reach::Expire),
+            7 => What::Arrived(number),
+            8 => What::Ask(number),
+            9 => What::Echo(number),
+            _ => return None,
+        };
+        Some(Self { about, what })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item() -> impl Strategy<Value = Item> {
+        (1_u8..10, any::<u64>(), any::<u32>(), any::<u64>()).prop_map(|(kind, cache, dialect, number)| {
+            let number = if matches!(kind, 5 | 6) { 0 } else { number };
+            let mut bytes = vec![kind];
+            bytes.extend_from_slice(&cache.to_le_bytes());
+            bytes.extend_from_slice(&dialect.to_le_bytes());
+            bytes.extend_from_slice(&number.to_le_bytes());
+            Item::read(&bytes).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_survives_the_wire(timeline: u32, lsn: u64, is_doubtful: bool, items in proptest::collection::vec(item(), 0..MOST)) {
+            let message = Message { floor: Position { timeline, lsn }, is_doubtful, items };
+            let bytes = message.write();
+            prop_assert!(bytes.len() <= LONGEST);
+            prop_assert_eq!(Message::read(&bytes), Some(message));
+        }
+
+        #[test]
+        fn nonsense_is_no_message_or_survives(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(message) = Message::read(&bytes) {
+                prop_assert_eq!(message.write().len(), bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn another_version_or_kind_is_not_guessed_at() {
+        let about = About { cache: 1, dialect: 2 };
+        let items = vec![Item { about, what: What::All(Reach::Expire) }];
+        let message = Message { floor: Position::START, is_doubtful: false, items };
+        let mut newer = message.write();
+        newer[0] = 2;
+        assert_eq!(Message::read(&newer), None);
+        let mut stranger = message.write();
+        stranger[HEAD] = 77;
+        assert_eq!(Message::read(&stranger), None);
+    }
+}
