@@ -207,11 +207,6 @@ impl Desk {
         self.publish(message);
     }
 
-    /// Tells the nodes that a load for all of them has ended.
-    pub(crate) fn say_arrived(&self, about: About, hash: u64) {
-        self.publish(Telling::plain().message(vec![Item { about, what: What::Arrived(hash) }]));
-    }
-
     fn publish(&self, message: Message) -> Option<Stamp> {
         match self.bus.publish(TOPIC, message.write()) {
             Ok(stamp) => {

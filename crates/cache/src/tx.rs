@@ -234,10 +234,12 @@ where
 /// How long after a lost answer the commit may still take effect: the server notices a dead client within this.
 const SECOND_TRY: Duration = Duration::from_secs(5);
 
+type Change = Arc<dyn Fn(&Ctx) + Send + Sync>;
+
 /// A change that waits for its transaction's end. Dropped without it, after the commit was tried, it cannot know how that
 /// ended, and takes it for done: one load too many instead of an old price.
 struct Pending {
-    change: Option<Arc<dyn Fn(&Ctx) + Send + Sync>>,
+    change: Option<Change>,
     tried: Arc<AtomicBool>,
     ctx: Ctx,
     tasks: Tasks,

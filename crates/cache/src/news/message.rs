@@ -4,6 +4,7 @@
 //! (timeline u32, position u64), then items of 21 bytes: kind (u8), hash of the cache's name (u64), dialect (u32), hash of key or tag, or a number (u64).
 //! No keys, no values.
 
+#[cfg(test)]
 use burgeon_cluster::bus::LONGEST;
 use burgeon_core::Position;
 
