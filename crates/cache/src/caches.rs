@@ -166,6 +166,11 @@ impl Caches {
         }
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.0.meters
+    }
+
     /// What a person wants to know of each, by name.
     pub fn view(&self) -> Vec<View> {
         hold(&self.0.made).values().map(|view| view()).collect()

@@ -93,6 +93,21 @@ where
     /// A place on the flight for the key; in charge of it, if there was none. `early`: though a fresh value is there.
     /// `least`: neither a value nor a flight from before this version will do.
     pub(crate) fn board(self: &Arc<Self>, hash: u64, key: &K, early: bool, least: u64) -> Gate<K, V> {
+        self.board_unless(hash, key, least, || match self.look(hash, key, least) {
+            Look::Fresh { value, .. } => Some(value),
+            Look::Early { value, .. } if !early => Some(value),
+            Look::Early { .. } | Look::Revalidate(_) | Look::Stale | Look::Nothing => None,
+        })
+    }
+
+    /// The same, unless what is wanted is `there`: asked under the lock that flights begin under.
+    pub(crate) fn board_unless(
+        self: &Arc<Self>,
+        hash: u64,
+        key: &K,
+        least: u64,
+        there: impl FnOnce() -> Option<Option<Arc<V>>>,
+    ) -> Gate<K, V> {
         let joined = self.tombstones.now();
         let boarded = self.flights.board(
             hash,
@@ -100,11 +115,7 @@ where
             &self.generations,
             // After a clear nobody joins what began before it.
             |channel| channel.stamp >= least && self.tombstones.verdict(channel.stamp, &[]) == Verdict::Alive,
-            || match self.look(hash, key, least) {
-                Look::Fresh { value, .. } => Some(value),
-                Look::Early { value, .. } if !early => Some(value),
-                Look::Early { .. } | Look::Revalidate(_) | Look::Stale | Look::Nothing => None,
-            },
+            there,
             || Arc::new(Channel { landed: watch::Sender::new(None), stamp: self.tombstones.now() }),
         );
         match boarded {

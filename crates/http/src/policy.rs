@@ -6,10 +6,11 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use tower::util::BoxCloneSyncService;
+use bytes::Bytes;
+use tower::util::{BoxCloneSyncService, ServiceExt as _};
 use tower::{Layer, Service};
 
-use crate::{Request, Response};
+use crate::{Body, BoxError, Request, Response};
 
 /// A route's handler as a service, with the policies inside the one that sees it.
 pub type RouteService = BoxCloneSyncService<Request, Response, Infallible>;
@@ -23,14 +24,22 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy of this name (`limit`) and detail (`10 per minute and user`), done by `layer`.
-    pub fn new<L>(name: impl Into<String>, detail: impl Into<String>, layer: L) -> Self
+    /// A policy of this name (`limit`) and detail (`10 per minute and user`), done by `layer`: any tower layer that does not
+    /// fail, whatever the bodies of its responses.
+    pub fn new<L, B>(name: impl Into<String>, detail: impl Into<String>, layer: L) -> Self
     where
         L: Layer<RouteService> + Send + Sync + 'static,
-        L::Service: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Response = http::Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
-        let apply = move |inner| RouteService::new(layer.layer(inner));
+        let whole = |response: http::Response<B>| response.map(Body::new);
+        let apply = move |inner| RouteService::new(layer.layer(inner).map_response(whole));
         Self { name: name.into(), detail: detail.into(), apply: Arc::new(apply) }
     }
 

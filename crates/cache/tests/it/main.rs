@@ -1,10 +1,12 @@
 //! The cache through its public door.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
 mod allocations;
 mod batches;
 mod commits;
 mod house;
+#[cfg(feature = "http")]
+mod http;
 mod invalidation;
 mod lifetimes;
 mod loaders;
