@@ -40,8 +40,8 @@ pub struct Config {
     #[serde(with = "units::duration")]
     pub shared_timeout: Duration,
     /// From when on a statement is slow: one of which more than 5 % take longer is kept off the shared connections while there
-    /// are others, and so is one above five times what is usual there (but never one below a quarter of this).
-    /// Default 20 ms.
+    /// are others, and so is one above five times what is usual there (but never one below a quarter of this, nor one
+    /// that takes less than twice what one in twenty takes there anyway). Default 20 ms.
     #[serde(with = "units::duration")]
     pub slow_statement: Duration,
     /// What stands between the program and the server: `none` (or a pooler in session mode), `transaction` (PgBouncer,

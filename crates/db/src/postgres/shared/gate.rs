@@ -19,6 +19,7 @@ use burgeon_resilience::{Clock, Instant};
 use tokio::sync::{Notify, oneshot};
 
 use super::super::connection::Connection;
+use super::pace::Usual;
 use crate::clock;
 
 /// A connection whose oldest statement has been running for this long gets no new ones while others can take them.
@@ -49,8 +50,8 @@ struct Lane {
     in_flight: usize,
     /// When it last answered, or was given something to do after a rest.
     moved: Instant,
-    /// About the middle of how long statements were at its head, in microseconds.
-    median: f32,
+    /// How long statements are at its head.
+    usual: Usual,
 }
 
 /// A taken place. Who has it gives it back with [`Gate::leave`].
@@ -76,8 +77,8 @@ pub(super) enum Refusal {
 pub(super) struct Head {
     /// For how long the statement was at the head of its connection: since the answer before it, or since it was sent.
     pub(super) took: Duration,
-    /// The middle of what statements take there.
-    pub(super) median: Duration,
+    /// What is usual there.
+    pub(super) usual: Usual,
 }
 
 /// What [`Gate::enter`] says.
@@ -89,7 +90,13 @@ enum Entered {
 impl Gate {
     pub(super) fn new(lanes: usize, in_flight: usize, waiting: usize, meters: &Meters, server: &str) -> Self {
         let config = line::Config { capacity: waiting, codel: None, ..line::Config::default() };
-        let lane = || Lane { connection: None, life: 0, in_flight: 0, moved: Instant::ORIGIN, median: 0.0 };
+        let lane = || Lane {
+            connection: None,
+            life: 0,
+            in_flight: 0,
+            moved: Instant::ORIGIN,
+            usual: Usual::default(),
+        };
         let lanes = (0..lanes).map(|_| lane()).collect();
         Self {
             state: Mutex::new(State { lanes, line: Line::new(config), closed: false }),
@@ -224,13 +231,11 @@ impl Gate {
         let mut state = self.state();
         let lane = &mut state.lanes[place.lane];
         if lane.life != place.life {
-            return Head { took: now.since(sent), median: Duration::ZERO };
+            return Head { took: now.since(sent), usual: Usual::default() };
         }
         let took = now.micros_since(sent.max(lane.moved));
-        // A step towards what was seen: it comes to rest where as many are above as below.
-        lane.median =
-            if took as f32 > lane.median { (lane.median * 1.02).max(1.0) } else { lane.median * 0.98 };
-        let median = Duration::from_micros(lane.median as u64);
+        lane.usual.note(took);
+        let usual = lane.usual;
         lane.moved = lane.moved.max(now);
         lane.in_flight -= 1;
         if !state.line.is_empty() {
@@ -239,7 +244,7 @@ impl Gate {
         if state.closed {
             self.leaving.notify_waiters();
         }
-        Head { took: Duration::from_micros(took), median }
+        Head { took: Duration::from_micros(took), usual }
     }
 
     /// Gives a place back on which nothing was sent.

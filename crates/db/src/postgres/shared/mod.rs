@@ -312,7 +312,7 @@ impl Shared {
         let now = clock::now();
         let head = self.0.gate.leave(&place, sent, now);
         self.0.statements.spent(text, queued, now.saturating_duration_since(sent), head.took);
-        if self.0.paces.took(text, head.took, head.median) {
+        if self.0.paces.took(text, head.took, Some(head.usual)) {
             self.tell_slow(text, head.took);
         }
     }
@@ -320,7 +320,7 @@ impl Shared {
     /// It took so long on a connection of its own.
     pub(super) fn took_alone(&self, text: &Text, queued: Duration, took: Duration) {
         self.0.statements.spent(text, queued, took, took);
-        if self.0.paces.took(text, took, Duration::MAX / 8) {
+        if self.0.paces.took(text, took, None) {
             self.tell_slow(text, took);
         }
     }

@@ -11,10 +11,11 @@
 //! the whole server is slow, everything is, and driving all of it onto a few connections would be worse than waiting in
 //! one another's way. What is too slow never comes back before it has mended.
 //!
-//! More than one in 32 over the limit means that the 95th percentile is over it. The limit is what is set (20 ms), or five
-//! times what is usual on that connection where that is less, and at least a quarter of what is set: a machine that is
-//! merely busy shall not drive everything off. The way back is longer than the way out, and doubles each time it was in
-//! vain.
+//! More than one in 32 over the limit means that the 95th percentile is over it. The limit is what is set (20 ms), or less
+//! where less is usual on that connection: five times the middle of what statements take there, but not less than twice
+//! their 95th percentile, nor a quarter of what is set. A statement is slow when it holds up others more than they do each
+//! other; on a busy machine every one has its share of long waits, and where all do the same there is nobody to protect.
+//! The way back is longer than the way out, and doubles each time it was in vain.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -24,7 +25,8 @@ use std::time::Duration;
 use crate::STATEMENTS;
 use crate::stmt::Text;
 
-const TIMES_MEDIAN: u32 = 5;
+const TIMES_MEDIAN: f32 = 5.0;
+const TIMES_TAIL: f32 = 2.0;
 /// So many fast ones in a row make an unknown statement a known one.
 const PROVEN: u32 = 4;
 /// The window, in executions.
@@ -45,6 +47,17 @@ pub(super) enum Phase {
     TooSlow,
 }
 
+/// How long statements are at the head of one connection, in microseconds: estimates that step towards what is seen, and
+/// come to rest where as many steps lead up as down (Ma, Muthukrishnan, Sandler, *Frugal Streaming for Estimating
+/// Quantiles*, 2013, with steps in proportion).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usual {
+    /// Half take longer.
+    median: f32,
+    /// One in twenty takes longer.
+    tail: f32,
+}
+
 /// One statement's record.
 #[derive(Debug)]
 struct Pace {
@@ -60,6 +73,23 @@ pub(super) struct Paces {
     limit: Duration,
     known: Vec<Pace>,
     made: Mutex<HashMap<&'static str, Arc<Pace>>>,
+}
+
+impl Usual {
+    /// One took so long, in microseconds.
+    pub(super) fn note(&mut self, took: u64) {
+        let step = |estimate: f32, up: f32, down: f32| match took as f32 > estimate {
+            true => (estimate * up).max(1.0),
+            false => estimate * down,
+        };
+        self.median = step(self.median, 1.02, 0.98);
+        self.tail = step(self.tail, 1.038, 0.998);
+    }
+
+    /// From when on one more is slow among these.
+    fn slow(&self) -> Duration {
+        Duration::from_micros((self.median * TIMES_MEDIAN).max(self.tail * TIMES_TAIL) as u64)
+    }
 }
 
 impl Pace {
@@ -150,9 +180,10 @@ impl Paces {
         self.of(text, Pace::phase)
     }
 
-    /// It took so long at the head of a connection on which `median` is usual. True when that makes it slow.
-    pub(super) fn took(&self, text: &Text, took: Duration, median: Duration) -> bool {
-        let limit = (median * TIMES_MEDIAN).clamp(self.limit / 4, self.limit);
+    /// It took so long at the head of a connection, and this is usual there; `None` if it was there alone. True when that
+    /// makes it slow.
+    pub(super) fn took(&self, text: &Text, took: Duration, usual: Option<Usual>) -> bool {
+        let limit = usual.map_or(self.limit, |usual| usual.slow().clamp(self.limit / 4, self.limit));
         self.of(text, |pace| pace.took(took, limit))
     }
 
@@ -190,6 +221,20 @@ mod tests {
         }
         assert_eq!(pace.phase(), Phase::Fast);
         pace
+    }
+
+    /// What is usual where every `nth` of 20,000 takes `rare` microseconds and the others 50.
+    fn usual(nth: u32, rare: u64) -> Usual {
+        let mut usual = Usual::default();
+        (0..20_000).for_each(|turn| usual.note(if turn % nth == 0 { rare } else { 50 }));
+        usual
+    }
+
+    #[test]
+    fn where_one_in_a_hundred_is_long_it_is_slow_and_where_one_in_ten_is_it_is_usual() {
+        let rare = Duration::from_millis(7);
+        assert!(usual(100, 7_000).slow() < Duration::from_millis(1), "{:?}", usual(100, 7_000));
+        assert!(usual(10, 7_000).slow() > rare, "{:?}", usual(10, 7_000));
     }
 
     #[test]

@@ -79,7 +79,7 @@ async fn a_read_is_left_at_its_deadline_and_ended_on_the_server() {
     assert_eq!(one, 1);
     // The caller does not wait for the server to obey.
     let ended = async { while running(&yard, "pg_sleep").await != "0" {} };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the server ends what nobody waits for");
+    timeout(Duration::from_secs(5), ended).await.expect("the server ends what nobody waits for");
 }
 
 #[tokio::test]
