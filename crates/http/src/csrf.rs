@@ -9,6 +9,7 @@
 //! A request without any cookie has nobody's authority, so it needs no token: programs may post forms.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::header::{COOKIE, HOST, ORIGIN};
@@ -18,6 +19,7 @@ use burgeon_core::{Error, Result};
 
 use crate::cookies::Session;
 use crate::extract::{Extract, Head};
+use crate::keys::Keys;
 use crate::page::escape;
 
 /// The name of the form field that carries the token.
@@ -27,25 +29,39 @@ const PURPOSE: &str = "form";
 /// Longer than anybody leaves a form open; the session's own end comes first.
 const LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The token for the forms of a page.
+/// The token for the forms of a page. It is made when it is first asked for, and the visitor's session with it: a page
+/// without a form sets no cookie, and so can be the same for many.
 ///
 /// ```html
 /// <form method="post" action="/cart">{csrf.field()} ...</form>
 /// ```
 #[derive(Clone)]
 pub struct Csrf {
-    token: String,
+    session: Session,
+    keys: Keys,
+    token: OnceLock<String>,
 }
 
 impl Csrf {
-    /// The token, for the field [`CSRF_FIELD`].
+    /// The token, for the field [`CSRF_FIELD`]. Ask before the handler returns: the cookie that belongs to it goes out with
+    /// the head of the response. Empty, with a line in the log, when the machine gives no random numbers; a form with it is
+    /// refused.
     pub fn token(&self) -> &str {
-        &self.token
+        self.token.get_or_init(|| {
+            self.make().unwrap_or_else(|error| {
+                tracing::error!(error = error.detail(), "a form got no token, and will be refused");
+                String::new()
+            })
+        })
     }
 
     /// The hidden input as HTML.
     pub fn field(&self) -> String {
-        format!("<input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{}\">", escape(&self.token))
+        format!("<input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{}\">", escape(self.token()))
+    }
+
+    fn make(&self) -> Result<String> {
+        self.keys.seal(PURPOSE, &self.session.form_secret()?, LIFETIME)
     }
 }
 
@@ -58,9 +74,9 @@ impl fmt::Debug for Csrf {
 
 impl<S: Sync> Extract<S> for Csrf {
     async fn extract(head: &mut Head, _state: &S) -> Result<Self> {
-        let secret = Session::of(head)?.form_secret()?;
-        let keys = crate::cookies::keys(head.door())?;
-        Ok(Self { token: keys.seal(PURPOSE, &secret, LIFETIME)? })
+        let session = Session::of(head)?;
+        let keys = crate::cookies::keys(head.door())?.clone();
+        Ok(Self { session, keys, token: OnceLock::new() })
     }
 }
 

@@ -32,6 +32,10 @@ async fn page(csrf: Csrf, flash: Flash, session: Session) -> Html {
     Html(format!("{}|{}|{}", csrf.token(), messages.join(","), who.unwrap_or_default()))
 }
 
+async fn poster(_csrf: Csrf, _flash: Flash, session: Session) -> String {
+    session.get::<String>("who").unwrap_or_else(|| "nobody".to_owned())
+}
+
 async fn submit(flash: Flash, session: Session, submitted: Submitted<Review>) -> Result<Response> {
     match submitted.valid() {
         Ok(review) => {
@@ -62,6 +66,7 @@ async fn sign_out(session: Session) -> NoContent {
 fn router() -> Router {
     let routes = Routes::new(()).routes([
         get("/", page),
+        get("/poster", poster),
         post("/", submit),
         post("/plain", plain),
         post("/api", api),
@@ -93,6 +98,15 @@ async fn a_form_with_its_token_is_taken_and_the_message_is_shown_once() {
     assert_eq!((messages.as_str(), who.as_str()), ("Thanks for 5 stars; and more", "ada"));
     let (_, messages, who) = look(&mut client).await;
     assert_eq!((messages.as_str(), who.as_str()), ("", "ada"));
+}
+
+#[tokio::test]
+async fn a_page_without_a_form_sets_no_cookie_though_it_could_have_one() {
+    let mut client = Client::new(&router());
+    let answer = client.get("/poster").await;
+    assert_eq!((answer.status, answer.text()), (200, "nobody"));
+    assert!(!answer.headers.contains_key(header::SET_COOKIE));
+    assert!(client.get("/").await.headers.contains_key(header::SET_COOKIE));
 }
 
 #[tokio::test]
