@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use burgeon_cluster::Bus;
 use burgeon_core::units::Size;
-use burgeon_core::{Error, Result};
-use burgeon_db::Db;
+use burgeon_core::{Ctx, Error, Result};
+use burgeon_db::{Db, Tx};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::Dice;
 use burgeon_runtime::Tasks;
@@ -26,7 +26,8 @@ use crate::near::Near;
 use crate::neighbours::Neighbours;
 use crate::news::{About, Desk, Ears, News, keep};
 use crate::sync::hold;
-use crate::tombstones::Tombstones;
+use crate::tombstones::{Reach, Tombstones};
+use crate::tx::InvalidateOnCommit as _;
 use crate::view::View;
 use crate::{Clock, Config};
 
@@ -69,7 +70,19 @@ struct Shared {
     ears: Arc<Ears>,
     desk: OnceLock<Arc<Desk>>,
     // Not a tokio mutex: nothing awaits under it.
-    made: Mutex<BTreeMap<String, Box<dyn Fn() -> View + Send + Sync>>>,
+    made: Mutex<BTreeMap<String, Made>>,
+}
+
+/// A cache, whatever its types.
+struct Made {
+    view: Box<dyn Fn() -> View + Send + Sync>,
+    purge: Arc<dyn Fn(&Purge<'_>) + Send + Sync>,
+}
+
+/// Everything under a tag is wrong.
+pub(crate) enum Purge<'a> {
+    Now(&'a Ctx, &'a str),
+    OnCommit(&'a Tx, &'a str),
 }
 
 /// A cache that is about to be made. Ends with [`loader`](Self::loader), [`batch_loader`](Self::batch_loader) or
@@ -173,7 +186,19 @@ impl Caches {
 
     /// What a person wants to know of each, by name.
     pub fn view(&self) -> Vec<View> {
-        hold(&self.0.made).values().map(|view| view()).collect()
+        hold(&self.0.made).values().map(|made| (made.view)()).collect()
+    }
+
+    /// Everything under the tag is wrong, in every cache: [`Cache::invalidate_tag`] of each. So whoever changes something need
+    /// not know who has made what of it. In a transaction use
+    /// [`InvalidateOnCommit::purge`](crate::InvalidateOnCommit::purge) instead.
+    pub fn purge(&self, ctx: &Ctx, tag: impl fmt::Display) {
+        self.each(&Purge::Now(ctx, &tag.to_string()));
+    }
+
+    pub(crate) fn each(&self, purge: &Purge<'_>) {
+        let all: Vec<_> = hold(&self.0.made).values().map(|made| made.purge.clone()).collect();
+        all.iter().for_each(|of_one| of_one(purge));
     }
 }
 
@@ -311,7 +336,14 @@ where
         let seen = Arc::downgrade(cache.inner());
         let last = cache.view();
         let view = move || seen.upgrade().map_or_else(|| last.clone(), |inner| View::of(&inner));
-        if hold(&shared.made).insert(name.clone(), Box::new(view)).is_some() {
+        let purged = Arc::downgrade(cache.inner());
+        let purge = move |purge: &Purge<'_>| match (purged.upgrade(), purge) {
+            (Some(inner), Purge::Now(ctx, tag)) => inner.invalidate_tag(ctx, tag, Reach::Remove),
+            (Some(inner), Purge::OnCommit(tx, tag)) => tx.invalidate_tag(&Cache::new(inner), tag),
+            (None, _) => {}
+        };
+        let made = Made { view: Box::new(view), purge: Arc::new(purge) };
+        if hold(&shared.made).insert(name.clone(), made).is_some() {
             panic!("there are two caches called `{name}`; a name is one cache, to be cloned");
         }
         cache

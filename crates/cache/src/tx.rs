@@ -20,6 +20,7 @@ use burgeon_db::Tx;
 use burgeon_runtime::Tasks;
 
 use crate::cache::Cache;
+use crate::caches::{Caches, Purge};
 use crate::hashes::shared;
 use crate::inner::Inner;
 use crate::news::{Message, Outbox, Telling, What};
@@ -74,6 +75,9 @@ pub trait InvalidateOnCommit {
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static;
 
+    /// Everything under the tag is wrong from the commit on, in every cache: see [`Caches::purge`].
+    fn purge(&self, caches: &Caches, tag: impl fmt::Display);
+
     /// Writes through: from the commit on this is the value, on this node; the others load it. If another transaction changes
     /// the same key about the same time, neither value is kept: which of the two is later is not known here.
     fn set<K, V>(&self, cache: &Cache<K, V>, key: K, value: V)
@@ -121,6 +125,10 @@ impl InvalidateOnCommit for Tx {
         V: Send + Sync + 'static,
     {
         pend(self, cache, Target::All, Reach::Remove);
+    }
+
+    fn purge(&self, caches: &Caches, tag: impl fmt::Display) {
+        caches.each(&Purge::OnCommit(self, &tag.to_string()));
     }
 
     fn set<K, V>(&self, cache: &Cache<K, V>, key: K, value: V)
