@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burgeon_core::{Ctx, Result};
 use tokio::time::{Instant, timeout};
 
+use crate::far::Asked;
 use crate::fault::Shared;
 use crate::flight::{Gate, Landed, Landing, Seat};
 use crate::inner::Inner;
@@ -51,15 +52,8 @@ where
                 }
             });
         }
-        match &loader {
-            Loader::Many(many) if !missing.is_empty() => self.depart_together(&ctx, missing, many.clone()),
-            _ => {
-                for landing in missing {
-                    let loader = loader.clone();
-                    let begin = move |load, key| loader.load(load, key);
-                    self.depart(&ctx, landing, self.config.background_completion, begin);
-                }
-            }
+        if !missing.is_empty() {
+            self.depart_together(&ctx, missing, loader.clone());
         }
         let mut values = Vec::with_capacity(keys.len());
         for (key, place) in keys.iter().zip(places) {
@@ -106,37 +100,91 @@ where
         }
     }
 
-    /// One load for all these keys. What the loader says of lifetime and tags holds for all of them.
-    fn depart_together(self: &Arc<Self>, ctx: &Ctx, landings: Vec<Landing<K, V>>, many: Many<K, V>) {
+    /// One question to the second tier for all these keys, and one load for what it does not have, if the loader takes many.
+    fn depart_together(self: &Arc<Self>, ctx: &Ctx, landings: Vec<Landing<K, V>>, loader: Loader<K, V>) {
         let ctx = landings.iter().fold(self.ctx_of_load(ctx, 0), |ctx, landing| {
             ctx.advance(self.generations.floor(landing.hash()));
             ctx
         });
-        let load = Load::new(ctx, None);
-        let limit = self.config.load_timeout;
         let inner = self.clone();
         let flight = async move {
-            let _loading = inner.meters.loading.enter();
-            let started = Instant::now();
-            let keys = landings.iter().map(|landing| landing.key().clone()).collect();
-            let loading = timeout(limit, async { many(load.clone(), keys).await });
-            let outcome = loading.await.unwrap_or_else(|_| Err(inner.too_late(limit)));
-            let (said, cost) = (load.said(), started.elapsed());
-            match outcome {
-                Ok(mut found) => {
-                    for landing in landings {
-                        let loaded = found.remove(landing.key()).into();
-                        landing.land(Ok(loaded), &said, cost);
-                    }
+            let asked = inner.ask_far(&ctx, &landings.iter().collect::<Vec<_>>()).await;
+            let mut left = Vec::new();
+            for (landing, asked) in landings.into_iter().zip(asked) {
+                match asked {
+                    Asked::Land(stored) => landing.adopt(stored),
+                    asked => left.push((landing, asked)),
                 }
-                Err(error) => {
-                    let shared = Shared::new(error);
-                    for landing in landings {
-                        landing.land(Err(shared.clone().into_error()), &said, cost);
+            }
+            match loader {
+                _ if left.is_empty() => {}
+                Loader::Many(many) => inner.fly_together(ctx, left, many).await,
+                Loader::One(_) => {
+                    for (landing, asked) in left {
+                        let loader = loader.clone();
+                        let begin = move |load, key| loader.load(load, key);
+                        let to_the_end = inner.config.background_completion;
+                        let alone = inner.clone().fly(ctx.clone(), landing, asked, to_the_end, begin);
+                        drop(inner.tasks.spawn("cache.load", alone));
                     }
                 }
             }
         };
         drop(self.tasks.spawn("cache.load", flight));
+    }
+
+    /// One load for all these keys. What the loader says of lifetime and tags holds for all of them.
+    async fn fly_together(
+        self: &Arc<Self>,
+        ctx: Ctx,
+        landings: Vec<(Landing<K, V>, Asked<V>)>,
+        many: Many<K, V>,
+    ) {
+        let _loading = self.meters.loading.enter();
+        // One load takes one place, for however many keys.
+        let silent = landings.iter().find(|(_, asked)| matches!(asked, Asked::LoadInPlace));
+        let place = match silent {
+            Some((landing, _)) => self.place_to_load(landing).await,
+            None => Ok(None),
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => {
+                let shared = Shared::new(error);
+                landings.into_iter().for_each(|(landing, _)| landing.refuse(shared.clone().into_error()));
+                return;
+            }
+        };
+        let load = Load::new(ctx, None);
+        let limit = self.config.load_timeout;
+        let started = Instant::now();
+        let keys = landings.iter().map(|(landing, _)| landing.key().clone()).collect();
+        let loading = timeout(limit, async { many(load.clone(), keys).await });
+        let outcome = loading.await.unwrap_or_else(|_| Err(self.too_late(limit)));
+        drop(place);
+        let (said, position, cost) = (load.said(), load.ctx().position(), started.elapsed());
+        let mut exports = Vec::new();
+        match outcome {
+            Ok(mut found) => {
+                for (landing, asked) in landings {
+                    let loaded = found.remove(landing.key()).into();
+                    let export = landing.land(Ok(loaded), &said, position, cost);
+                    if let (Asked::Load(Some(ticket)), Some(export)) = (asked, export) {
+                        exports.push((ticket, export));
+                    }
+                }
+            }
+            Err(error) => {
+                let shared = Shared::new(error);
+                for (landing, _) in landings {
+                    landing.land(Err(shared.clone().into_error()), &said, position, cost);
+                }
+            }
+        }
+        if let Some(far) = &self.far {
+            for (ticket, export) in exports {
+                far.offer(ticket, export).await;
+            }
+        }
     }
 }

@@ -141,18 +141,18 @@ where
     pub fn invalidate<Q>(&self, ctx: &Ctx, key: &Q)
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        self.0.invalidate(ctx, key, Reach::Remove);
+        self.0.behind(self.0.invalidate(ctx, key, Reach::Remove));
     }
 
     /// The value under the key is out of date: the next read loads, and has it to fall back on.
     pub fn expire<Q>(&self, ctx: &Ctx, key: &Q)
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        self.0.invalidate(ctx, key, Reach::Expire);
+        self.0.behind(self.0.invalidate(ctx, key, Reach::Expire));
     }
 
     /// The values under these keys are wrong: as [`invalidate`](Self::invalidate) of each, for whoever changes many outside of
@@ -160,29 +160,29 @@ where
     pub fn invalidate_many<'a, Q>(&self, ctx: &Ctx, keys: impl IntoIterator<Item = &'a Q>)
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized + 'a,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized + 'a,
     {
-        keys.into_iter().for_each(|key| self.0.invalidate(ctx, key, Reach::Remove));
+        keys.into_iter().for_each(|key| self.0.behind(self.0.invalidate(ctx, key, Reach::Remove)));
     }
 
     /// Everything under the tag is wrong.
     pub fn invalidate_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Remove);
+        self.0.behind(self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Remove));
     }
 
     /// Everything under the tag is out of date.
     pub fn expire_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Expire);
+        self.0.behind(self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Expire));
     }
 
     /// Everything is wrong. Its memory is given back as new values come.
     pub fn invalidate_all(&self, ctx: &Ctx) {
-        self.0.invalidate_all(ctx, Reach::Remove);
+        self.0.behind(self.0.invalidate_all(ctx, Reach::Remove));
     }
 
     /// Everything is out of date.
     pub fn expire_all(&self, ctx: &Ctx) {
-        self.0.invalidate_all(ctx, Reach::Expire);
+        self.0.behind(self.0.invalidate_all(ctx, Reach::Expire));
     }
 
     /// Its name.

@@ -13,8 +13,11 @@ use burgeon_db::{Db, Tx};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::Dice;
 use burgeon_runtime::Tasks;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
+use crate::far::{self, Codec, Far, FarMeters, Remote, Tier};
 use crate::flights::Flights;
 use crate::generations::Generations;
 use crate::hashes::{self, Hashes, dialect};
@@ -69,6 +72,7 @@ struct Shared {
     clock: Clock,
     ears: Arc<Ears>,
     desk: OnceLock<Arc<Desk>>,
+    far: OnceLock<Arc<Remote>>,
     // Not a tokio mutex: nothing awaits under it.
     made: Mutex<BTreeMap<String, Made>>,
 }
@@ -95,6 +99,7 @@ pub struct Named<K, V> {
     size: u64,
     measure: Measure<K, V>,
     fallback: Option<Arc<V>>,
+    codec: Option<Codec<K, V>>,
 }
 
 impl Caches {
@@ -113,8 +118,16 @@ impl Caches {
     pub fn with_clock(config: &Config, tasks: &Tasks, meters: &Meters, clock: Clock) -> Result<Self> {
         config.validate().map_err(Error::invalid)?;
         let (config, tasks, meters) = (config.clone(), tasks.clone(), meters.clone());
-        let (ears, desk) = (Arc::default(), OnceLock::new());
-        Ok(Self(Arc::new(Shared { config, tasks, meters, clock, ears, desk, made: Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            config,
+            tasks,
+            meters,
+            clock,
+            ears: Arc::default(),
+            desk: OnceLock::new(),
+            far: OnceLock::new(),
+            made: Mutex::default(),
+        })))
     }
 
     /// These caches on several nodes: what is invalidated on one is invalidated on all that are on the same bus. A cache is
@@ -130,6 +143,23 @@ impl Caches {
         assert!(hold(&self.0.made).is_empty(), "caches go on the bus before the first is made");
         let desk = Desk::open(bus, &self.0.ears, &self.0.meters);
         assert!(self.0.desk.set(desk).is_ok(), "caches are on one bus");
+        self
+    }
+
+    /// Gives the caches a second tier. Those take part in it that say [`Named::far`].
+    ///
+    /// # Panics
+    /// When there is a cache already, or a second tier: defects, found at start.
+    #[track_caller]
+    #[must_use]
+    pub fn on_far(self, far: Far) -> Self {
+        let Shared { config, tasks, far: place, made, .. } = &*self.0;
+        assert!(hold(made).is_empty(), "caches get a second tier before the first is made");
+        if let Some(db) = far.store.database() {
+            far::sweep(db, &config.far, tasks);
+        }
+        let remote = Arc::new(Remote::new(far.store, far.application, &config.far));
+        assert!(place.set(remote).is_ok(), "caches have one second tier");
         self
     }
 
@@ -176,6 +206,7 @@ impl Caches {
             size: self.0.config.entries,
             measure: Measure::Entries,
             fallback: None,
+            codec: None,
         }
     }
 
@@ -242,6 +273,20 @@ where
         self
     }
 
+    /// Lets the cache take part in the second tier, if the application has one ([`Caches::on_far`]): what one node has loaded
+    /// the others find there, and so does this one after a restart.
+    ///
+    /// Keys and values must be such that they can be written and read again. Two programs whose types differ do not see each
+    /// other's values; an invalidation by either kills those of both. If the type of the *keys* changes, change the name, too.
+    pub fn far(mut self) -> Self
+    where
+        K: Serialize,
+        V: Serialize + DeserializeOwned,
+    {
+        self.codec = Some(Codec::new());
+        self
+    }
+
     /// Changes any setting for this cache alone.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -297,7 +342,7 @@ where
         reason = "two caches of one name, or unsafe settings, are defects found at start"
     )]
     fn make(self, loader: Option<Loader<K, V>>) -> Cache<K, V> {
-        let Named { shared, name, config, size, measure, fallback } = self;
+        let Named { shared, name, config, size, measure, fallback, codec } = self;
         if let Err(why) = config.validate() {
             panic!("the cache `{name}`: {why}");
         }
@@ -306,10 +351,16 @@ where
             Measure::Entries => size,
             Measure::Bytes(_) => size / 1_024,
         };
+        let cache_name: Arc<str> = name.as_str().into();
+        let far = codec.zip(shared.far.get()).map(|(codec, remote)| {
+            let meters = FarMeters::new(&shared.meters, &name);
+            Tier::new(codec, &cache_name, &config.far, remote, meters, &shared.tasks)
+        });
         let hashes = Hashes::new(shared.desk.get().is_some());
         let about = About { cache: hashes::shared(name.as_str()), dialect: dialect::<K>() };
         let inner = Arc::new(Inner {
             near: Near::new(size, residents.max(1)),
+            far,
             flights: Flights::new(),
             generations: Generations::new(config.stripes),
             tombstones: Tombstones::new(),
@@ -318,7 +369,7 @@ where
             clock: shared.clock,
             dice: Dice::seeded(hashes.of_shared(about.cache)),
             neighbours: shared.desk.get().map(|desk| Neighbours::new(desk.clone(), about)),
-            name: name.as_str().into(),
+            name: cache_name,
             config,
             measure,
             loader,

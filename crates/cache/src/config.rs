@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::far;
+
 /// Defaults of the caches of an application; each named cache may change its own copy.
 ///
 /// The safe settings are the defaults: stale instead of down, jitter, every load bounded.
@@ -53,6 +55,8 @@ pub struct Config {
     /// this process dies right after the commit. No: then they find out by this node's silence, and serve nothing older
     /// than `age_unheard`. It costs a row per invalidation.
     pub durable: bool,
+    /// The second tier.
+    pub far: far::Config,
 }
 
 impl Default for Config {
@@ -75,6 +79,7 @@ impl Default for Config {
             age_unheard: Duration::from_secs(5),
             own_write_wait: Duration::from_millis(20),
             durable: false,
+            far: far::Config::default(),
         }
     }
 }
@@ -117,7 +122,7 @@ impl Config {
         if self.stale_max.is_zero() && !self.revalidate.is_zero() {
             return Err("cache.revalidate serves stale values, which cache.stale_max = 0 forbids".to_owned());
         }
-        Ok(())
+        self.far.validate()
     }
 }
 

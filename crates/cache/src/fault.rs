@@ -28,6 +28,12 @@ pub enum Fault {
         /// Which one.
         cache: Arc<str>,
     },
+    /// The second tier is out of reach, and as many loads as are allowed then are under way: see
+    /// [`far::Config::loads_when_down`](crate::far::Config::loads_when_down).
+    Crowded {
+        /// Which one.
+        cache: Arc<str>,
+    },
     /// The loader panicked, or the application stopped under it.
     Broken {
         /// Which one.
@@ -45,6 +51,10 @@ impl fmt::Display for Fault {
             Fault::NothingToKeep { cache } => {
                 write!(f, "the loader of the cache `{cache}` kept a value where there was none")
             }
+            Fault::Crowded { cache } => write!(
+                f,
+                "the cache `{cache}` does not reach its second tier, and no more may be loaded at once without it"
+            ),
             Fault::Broken { cache } => {
                 write!(f, "the loader of the cache `{cache}` panicked, or the application is stopping")
             }
@@ -58,6 +68,7 @@ impl Fault {
     pub(crate) fn into_error(self) -> Error {
         let kind = match self {
             Fault::Timeout { .. } => Kind::Deadline,
+            Fault::Crowded { .. } => Kind::Overloaded,
             Fault::NoLoader { .. } | Fault::NothingToKeep { .. } | Fault::Broken { .. } => Kind::Internal,
         };
         Error::from_source(kind, self)

@@ -11,24 +11,33 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Deadline, Error};
+use burgeon_core::{Ctx, Deadline, Error, Position};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::far::{Asked, Export};
 use crate::fault::{Fault, Shared};
 use crate::flights::Boarded;
-use crate::hashes::shared;
 use crate::inner::Inner;
 use crate::load::{Before, Load, Loaded, Said};
 use crate::loader::Loading;
 use crate::stored::{Look, Stored};
+use crate::tags;
 use crate::tombstones::Verdict;
 
 /// What those aboard share.
 pub(crate) struct Channel<V> {
-    landed: watch::Sender<Option<Landed<V>>>,
+    progress: watch::Sender<Progress<V>>,
     /// The cache's version when the load began.
     pub(crate) stamp: u64,
+}
+
+/// How far a flight has come.
+enum Progress<V> {
+    Flying,
+    /// Something stale was found on the way, which those aboard may fall back on.
+    FoundStale,
+    Landed(Landed<V>),
 }
 
 /// How a flight ended.
@@ -53,7 +62,7 @@ impl<V> Clone for Landed<V> {
 
 /// A place aboard.
 pub(crate) struct Seat<V> {
-    landed: watch::Receiver<Option<Landed<V>>>,
+    progress: watch::Receiver<Progress<V>>,
     stamp: u64,
     /// The cache's version when the place was taken.
     joined: u64,
@@ -116,7 +125,12 @@ where
             // After a clear nobody joins what began before it.
             |channel| channel.stamp >= least && self.tombstones.verdict(channel.stamp, &[]) == Verdict::Alive,
             there,
-            || Arc::new(Channel { landed: watch::Sender::new(None), stamp: self.tombstones.now() }),
+            || {
+                Arc::new(Channel {
+                    progress: watch::Sender::new(Progress::Flying),
+                    stamp: self.tombstones.now(),
+                })
+            },
         );
         match boarded {
             Boarded::There(value) => Gate::There(value),
@@ -135,26 +149,60 @@ where
     where
         B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
     {
+        let inner = self.clone();
+        let ctx = self.ctx_of_load(ctx, landing.hash);
+        let flight = async move {
+            let _loading = inner.meters.loading.enter();
+            let channel = landing.channel.clone();
+            let asked = tokio::select! {
+                asked = inner.ask_far_alone(&ctx, &landing) => asked,
+                () = channel.progress.closed(), if !to_the_end => return landing.abandon(),
+            };
+            inner.fly(ctx, landing, asked, to_the_end, begin).await;
+        };
+        drop(self.tasks.spawn("cache.load", flight));
+    }
+
+    /// The rest of a flight, once the second tier has been asked.
+    pub(crate) async fn fly<B>(
+        self: Arc<Self>,
+        ctx: Ctx,
+        landing: Landing<K, V>,
+        asked: Asked<V>,
+        to_the_end: bool,
+        begin: B,
+    ) where
+        B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
+    {
+        let (ticket, place) = match asked {
+            Asked::Land(stored) => return landing.adopt(stored),
+            Asked::Load(ticket) => (ticket, None),
+            Asked::LoadInPlace => match self.place_to_load(&landing).await {
+                Ok(place) => (None, place),
+                Err(error) => return landing.refuse(error),
+            },
+        };
         let before = self.near.read(landing.hash, &landing.key, |stored| Before {
             value: stored.value.clone().map(|value| value as _),
             validators: stored.validators.clone(),
         });
-        let load = Load::new(self.ctx_of_load(ctx, landing.hash), before);
+        let load = Load::new(ctx, before);
         let limit = self.config.load_timeout;
-        let flight = async move {
-            let _loading = landing.inner.meters.loading.enter();
-            let started = Instant::now();
-            // Called in here, so that its panic is this task's.
-            let loading = timeout(limit, async { begin(load.clone(), landing.key.clone()).await });
-            let channel = landing.channel.clone();
-            let loaded = tokio::select! {
-                loaded = loading => loaded,
-                () = channel.landed.closed(), if !to_the_end => return landing.abandon(),
-            };
-            let outcome = loaded.unwrap_or_else(|_| Err(landing.inner.too_late(limit)));
-            landing.land(outcome, &load.said(), started.elapsed());
+        let started = Instant::now();
+        // Called in here, so that its panic is this task's.
+        let loading = timeout(limit, async { begin(load.clone(), landing.key.clone()).await });
+        let channel = landing.channel.clone();
+        let loaded = tokio::select! {
+            loaded = loading => loaded,
+            () = channel.progress.closed(), if !to_the_end => return landing.abandon(),
         };
-        drop(self.tasks.spawn("cache.load", flight));
+        drop(place);
+        let outcome = loaded.unwrap_or_else(|_| Err(self.too_late(limit)));
+        let export = landing.land(outcome, &load.said(), load.ctx().position(), started.elapsed());
+        if let (Some(far), Some(ticket), Some(export)) = (&self.far, ticket, export) {
+            // Those aboard have their value; this is for the other nodes.
+            far.offer(ticket, export).await;
+        }
     }
 
     /// The context of a load: until its own limit, and with a position that no invalidated data lies behind.
@@ -172,18 +220,24 @@ where
 
 impl<V> Channel<V> {
     fn seat(&self, joined: u64) -> Seat<V> {
-        Seat { landed: self.landed.subscribe(), stamp: self.stamp, joined }
+        Seat { progress: self.progress.subscribe(), stamp: self.stamp, joined }
     }
 }
 
 impl<V> Seat<V> {
     /// Resolves when the flight has landed. Cancel-safe.
     pub(crate) async fn landed(&mut self) -> Landed<V> {
-        match self.landed.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone().unwrap_or(Landed::Abandoned),
+        match self.progress.wait_for(|progress| matches!(progress, Progress::Landed(_))).await.as_deref() {
+            Ok(Progress::Landed(landed)) => landed.clone(),
             // The channel's last owner says how it ended before it goes.
-            Err(_) => Landed::Abandoned,
+            _ => Landed::Abandoned,
         }
+    }
+
+    /// Resolves when the flight has landed, or has found something stale on the way. Cancel-safe.
+    pub(crate) async fn stirred(&mut self) {
+        // An error is an end, too.
+        drop(self.progress.wait_for(|progress| !matches!(progress, Progress::Flying)).await);
     }
 
     /// Whether a value under these tags was invalidated between its load's departure and the taking of this place. Which of
@@ -207,25 +261,31 @@ where
     }
 
     /// Keeps what was loaded, and tells those aboard.
-    pub(crate) fn land(mut self, outcome: Result<Loaded<V>, Error>, said: &Said, cost: Duration) {
+    pub(crate) fn land(
+        mut self,
+        outcome: Result<Loaded<V>, Error>,
+        said: &Said,
+        position: Position,
+        cost: Duration,
+    ) -> Option<Export<V>> {
         let inner = self.inner.clone();
         inner.meters.load_time.record(cost);
-        let landed = match outcome {
+        let (landed, export) = match outcome {
             Ok(Loaded::Value(value)) => {
                 inner.meters.loads.value.increment();
-                self.value(Some(Arc::new(value)), said, cost)
+                self.value(Some(Arc::new(value)), said, position, cost)
             }
             Ok(Loaded::NotFound) => {
                 inner.meters.loads.not_found.increment();
-                self.value(None, said, cost)
+                self.value(None, said, position, cost)
             }
             Ok(Loaded::NotModified) => {
                 inner.meters.loads.not_modified.increment();
-                self.same(Some(said.ttl.unwrap_or(inner.config.ttl)), cost)
+                self.same(Some(said.ttl.unwrap_or(inner.config.ttl)), position, cost)
             }
             Ok(Loaded::Keep) => {
                 inner.meters.loads.not_modified.increment();
-                self.same(None, cost)
+                (self.same(None, position, cost).0, None)
             }
             Err(error) => {
                 match error.find::<Fault>() {
@@ -233,37 +293,82 @@ where
                     _ => inner.meters.loads.failed.increment(),
                 }
                 // The old value lives on for a while, so that the next caller does not try at once.
-                let _ = self.same(None, cost);
-                Landed::Failed(Shared::new(error))
+                let _ = self.same(None, position, cost);
+                (Landed::Failed(Shared::new(error)), None)
             }
         };
         self.tell(landed);
+        export
     }
 
-    fn value(&self, value: Option<Arc<V>>, said: &Said, cost: Duration) -> Landed<V> {
+    /// Lands with what another node has loaded.
+    pub(crate) fn adopt(mut self, stored: Stored<V>) {
+        let landed = Landed::Value { value: stored.value.clone(), tags: stored.tags.clone() };
+        self.keep(stored);
+        self.tell(landed);
+    }
+
+    /// Keeps what another node has loaded.
+    fn keep(&self, stored: Stored<V>) {
+        if let Some(weight) = self.inner.weigh(&self.key, stored.value.as_deref(), None) {
+            self.inner.keep(self.hash, &self.key, self.generation, stored, weight);
+        }
+    }
+
+    /// Keeps what is stale, and tells those aboard that there is something to fall back on.
+    pub(crate) fn found_stale(&self, stored: Stored<V>) {
+        self.keep(stored);
+        self.channel.progress.send_replace(Progress::FoundStale);
+    }
+
+    /// Lands without having loaded.
+    pub(crate) fn refuse(mut self, error: Error) {
+        // The old value lives on for a while, so that the next caller does not try at once.
+        let _ = self.same(None, Position::START, Duration::ZERO);
+        self.tell(Landed::Failed(Shared::new(error)));
+    }
+
+    /// The cache's version when it departed.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.channel.stamp
+    }
+
+    fn value(
+        &self,
+        value: Option<Arc<V>>,
+        said: &Said,
+        position: Position,
+        cost: Duration,
+    ) -> (Landed<V>, Option<Export<V>>) {
         let inner = &self.inner;
-        let tags: Arc<[u64]> = said.tags.iter().map(|tag| shared(tag.as_str())).collect();
+        let tags: Arc<[u64]> = said.tags.iter().map(|tag| tags::hash(tag)).collect();
         let landed = Landed::Value { value: value.clone(), tags: tags.clone() };
         let ttl = said.ttl.unwrap_or(inner.config.ttl);
         if said.unkept || ttl.is_zero() {
-            return landed;
+            return (landed, None);
         }
         let Some(weight) = inner.weigh(&self.key, value.as_deref(), said.weight) else {
             inner.meters.discarded_oversize.increment();
             tracing::debug!(cache = %inner.name, "a value above the payload limit was served and not kept");
             // What was there is older than this.
             self.forget();
-            return landed;
+            return (landed, None);
         };
         let life = inner.life(ttl, cost, value.is_some());
         let validators = said.validators.clone().map(Arc::new);
         let stored = Stored::new(value, self.channel.stamp, tags, validators, life);
-        inner.keep(self.hash, &self.key, self.generation, stored, weight);
-        landed
+        let export = inner.export(&stored, position);
+        let is_kept = inner.keep(self.hash, &self.key, self.generation, stored, weight);
+        (landed, export.filter(|_| is_kept))
     }
 
     /// What was there before: in a new life, or without a `ttl` kept alive as a stale value.
-    fn same(&self, ttl: Option<Duration>, cost: Duration) -> Landed<V> {
+    fn same(
+        &self,
+        ttl: Option<Duration>,
+        position: Position,
+        cost: Duration,
+    ) -> (Landed<V>, Option<Export<V>>) {
         let inner = &self.inner;
         let now = inner.clock.now();
         let renewed = inner.near.read(self.hash, &self.key, |stored| {
@@ -276,15 +381,16 @@ where
             Some(stored.renewed(life, self.channel.stamp, ttl.is_some()))
         });
         let Some(renewed) = renewed.flatten() else {
-            return Landed::Failed(Shared::new(
-                Fault::NothingToKeep { cache: inner.name.clone() }.into_error(),
-            ));
+            let nothing = Fault::NothingToKeep { cache: inner.name.clone() }.into_error();
+            return (Landed::Failed(Shared::new(nothing)), None);
         };
         let landed = Landed::Value { value: renewed.value.clone(), tags: renewed.tags.clone() };
+        let mut export = ttl.and_then(|_| inner.export(&renewed, position));
         if let Some(weight) = inner.weigh(&self.key, renewed.value.as_deref(), None) {
-            inner.keep(self.hash, &self.key, self.generation, renewed, weight);
+            let is_kept = inner.keep(self.hash, &self.key, self.generation, renewed, weight);
+            export = export.filter(|_| is_kept);
         }
-        landed
+        (landed, export)
     }
 
     fn forget(&self) {
@@ -303,7 +409,7 @@ where
         self.landed = true;
         // Off the list first: who finds no flight looks at the store, where the value is already.
         self.inner.flights.land(self.hash, self.id);
-        self.channel.landed.send_replace(Some(landed));
+        self.channel.progress.send_replace(Progress::Landed(landed));
     }
 }
 

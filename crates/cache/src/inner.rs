@@ -8,6 +8,7 @@ use std::time::Duration;
 use burgeon_resilience::random::{Dice, between, unit};
 use burgeon_runtime::Tasks;
 
+use crate::far::Tier;
 use crate::flight::Channel;
 use crate::flights::Flights;
 use crate::generations::Generations;
@@ -27,6 +28,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) loader: Option<Loader<K, V>>,
     pub(crate) fallback: Option<Arc<V>>,
     pub(crate) near: Near<K, Stored<V>>,
+    pub(crate) far: Option<Tier<K, V>>,
     pub(crate) flights: Flights<K, Arc<Channel<V>>>,
     pub(crate) generations: Generations,
     pub(crate) tombstones: Tombstones,

@@ -3,75 +3,135 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Position};
 
+use crate::far::{Burial, Doubt, Export};
 use crate::hashes::shared;
 use crate::inner::Inner;
 use crate::news::{Telling, What};
 use crate::stored::Stored;
+use crate::tags;
 use crate::tombstones::Reach;
+
+/// What is left of an invalidation when it has been done in this process: to see it through in the second tier, and to tell the
+/// other nodes.
+pub(crate) type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<K, V> Inner<K, V>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// Removes, or expires, what is under the key, on every node. The context has seen the commit that made it wrong.
-    pub(crate) fn invalidate<Q>(&self, ctx: &Ctx, key: &Q, reach: Reach)
+    /// Removes, or expires, what is under the key, on every node. The context has seen the commit that made it wrong. What it
+    /// answers is still to be done: [`Rest`].
+    pub(crate) fn invalidate<Q>(self: &Arc<Self>, ctx: &Ctx, key: &Q, reach: Reach) -> Option<Rest>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let floor = ctx.position();
+        // First of all: from here on this node gets nothing old from there.
+        let doubt = self.far.as_ref().and_then(|far| far.doubt_key(&key.to_owned(), Burial { reach, floor }));
         self.change_key(key, reach, floor);
-        self.tell(ctx, What::Key(shared(key), reach), Telling { floor, is_doubtful: false });
+        self.rest(ctx, What::Key(shared(key), reach), floor, doubt)
     }
 
     /// The same for everything under the tag.
-    pub(crate) fn invalidate_tag(&self, ctx: &Ctx, tag: &str, reach: Reach) {
+    pub(crate) fn invalidate_tag(self: &Arc<Self>, ctx: &Ctx, tag: &str, reach: Reach) -> Option<Rest> {
         let floor = ctx.position();
-        let tag = shared(tag);
+        let tag = tags::hash(tag);
+        let doubt = self.far.as_ref().map(|far| far.doubt_tag(tag, Burial { reach, floor }));
         self.tombstones.bury_tag(tag, reach, floor);
         self.meters.invalidated_tag.increment();
-        self.tell(ctx, What::Tag(tag, reach), Telling { floor, is_doubtful: false });
+        self.rest(ctx, What::Tag(tag, reach), floor, doubt)
     }
 
     /// The same for everything.
-    pub(crate) fn invalidate_all(&self, ctx: &Ctx, reach: Reach) {
+    pub(crate) fn invalidate_all(self: &Arc<Self>, ctx: &Ctx, reach: Reach) -> Option<Rest> {
         let floor = ctx.position();
+        let doubt = self.far.as_ref().map(|far| far.doubt_everything(Burial { reach, floor }));
         self.tombstones.bury_everything(reach, floor);
         self.meters.invalidated_all.increment();
-        self.tell(ctx, What::All(reach), Telling { floor, is_doubtful: false });
+        self.rest(ctx, What::All(reach), floor, doubt)
     }
 
-    /// Writes through: here the value is there from now on, the other nodes load it.
-    pub(crate) fn set(&self, ctx: &Ctx, key: &K, value: Option<V>, tags: &[String]) {
+    /// Tells the other nodes, after the second tier: whoever hears it and loads anew must find nothing old there.
+    fn rest(self: &Arc<Self>, ctx: &Ctx, what: What, floor: Position, doubt: Option<Doubt>) -> Option<Rest> {
+        let Some(doubt) = doubt else {
+            self.tell(ctx, what, Telling { floor, is_doubtful: false });
+            return None;
+        };
+        let (inner, ctx) = (self.clone(), ctx.clone());
+        Some(Box::pin(async move {
+            let is_doubtful = !doubt.confirm().await;
+            inner.tell(&ctx, what, Telling { floor, is_doubtful });
+        }))
+    }
+
+    /// Does the rest behind the caller, who does not wait for it.
+    pub(crate) fn behind(&self, rest: Option<Rest>) {
+        if let Some(rest) = rest {
+            drop(self.tasks.spawn("cache.invalidate", rest));
+        }
+    }
+
+    /// Writes through: here and in the second tier the value is there from now on, the other nodes load it.
+    pub(crate) fn set(self: &Arc<Self>, ctx: &Ctx, key: &K, value: Option<V>, tags: &[String]) {
         let floor = ctx.position();
+        // Dropped on the way it becomes an invalidation there.
+        let held =
+            self.far.as_ref().and_then(|far| far.hold_key(key, Burial { reach: Reach::Remove, floor }));
         let stamp = self.tombstones.now();
         let generation = self.generations.raise(self.hash(key), floor);
-        self.put(key, value, tags, stamp, generation);
-        self.tell(ctx, What::Key(shared(key), Reach::Remove), Telling { floor, is_doubtful: false });
+        let export = self.put(key, value, tags, stamp, generation);
+        // It follows from the commit that its writer has seen.
+        let export = export.map(|export| Export { position: floor, ..export });
+        let what = What::Key(shared(key), Reach::Remove);
+        match held {
+            None => self.tell(ctx, what, Telling { floor, is_doubtful: false }),
+            Some(held) => {
+                let (inner, ctx) = (self.clone(), ctx.clone());
+                self.behind(Some(Box::pin(async move {
+                    let is_doubtful = match (&inner.far, export) {
+                        (Some(far), Some(export)) => !far.replace(held, export).await,
+                        _ => !held.give_up().confirm().await,
+                    };
+                    inner.tell(&ctx, what, Telling { floor, is_doubtful });
+                })));
+            }
+        }
     }
 
     /// Keeps a value that is as new as this generation; if that has passed, nothing is kept.
-    pub(crate) fn put(&self, key: &K, value: Option<V>, tags: &[String], stamp: u64, generation: u64) {
+    pub(crate) fn put(
+        &self,
+        key: &K,
+        value: Option<V>,
+        tags: &[String],
+        stamp: u64,
+        generation: u64,
+    ) -> Option<Export<V>> {
         let hash = self.hash(key);
         self.meters.written.increment();
         let Some(weight) = self.weigh(key, value.as_ref(), None) else {
             self.meters.discarded_oversize.increment();
             self.was_removed(self.near.remove_if(hash, key, |_| true));
-            return;
+            return None;
         };
         let life = self.life(self.config.ttl, Duration::ZERO, value.is_some());
-        let tags: Arc<[u64]> = tags.iter().map(|tag| shared(tag.as_str())).collect();
+        let tags: Arc<[u64]> = tags.iter().map(|tag| tags::hash(tag)).collect();
         let stored = Stored::new(value.map(Arc::new), stamp, tags, None, life);
+        let export = self.export(&stored, Position::START);
         if !self.keep(hash, key, generation, stored, weight) {
             // What is there is older than what could not be kept.
             self.was_removed(self.near.remove_if(hash, key, |present| present.stamp <= stamp));
+            return None;
         }
+        export
     }
 
     /// In this process alone.

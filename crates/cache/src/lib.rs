@@ -27,6 +27,8 @@ mod cache;
 mod caches;
 mod clock;
 mod config;
+/// The second tier, which all nodes share.
+pub mod far;
 mod fault;
 mod flight;
 mod flights;
@@ -49,23 +51,26 @@ mod news;
 mod near_tests;
 mod stored;
 mod sync;
+mod tags;
 mod tombstones;
 mod tx;
 mod view;
 mod walk;
+mod wire;
 
 pub use cache::Cache;
 pub use caches::{Caches, Named};
 pub use clock::Clock;
 pub use config::Config;
+pub use far::Far;
 pub use fault::Fault;
 pub use fragment::Fragment;
 pub use load::{Load, Loaded};
 pub use news::News;
 pub use tx::InvalidateOnCommit;
-pub use view::View;
+pub use view::{FarView, View};
 
 /// The tables of caches, for the migrator.
 pub fn migrations() -> &'static [burgeon_db::Migration] {
-    burgeon_db::migrations!["0001_outbox.sql"]
+    burgeon_db::migrations!["0001_outbox.sql", "0002_far.sql"]
 }

@@ -19,6 +19,7 @@ use burgeon_cluster::{NodeId, Stamp, State};
 use burgeon_core::{Ctx, Deadline, Position};
 use tokio::time::Instant;
 
+use crate::far::Burial;
 use crate::inner::Inner;
 use crate::news::{About, Desk, Heard, Telling, What};
 use crate::sync::{AtomicU64, Mutex, Ordering, hold};
@@ -104,6 +105,16 @@ where
         least.max(neighbours.doubted.load(Ordering::SeqCst))
     }
 
+    /// Whether the reader knows of a change that this node has not heard of. Then the second tier may not have heard, either.
+    pub(crate) fn is_behind(&self, ctx: &Ctx) -> bool {
+        let Some(neighbours) = self.neighbours.as_ref().filter(|_| ctx.is_marked()) else { return false };
+        let bus = neighbours.desk.bus();
+        ctx.marks().iter().any(|mark| {
+            let node = NodeId::from_bits(mark.node);
+            node != bus.node() && !bus.has_applied(Stamp { node, sequence: mark.sequence })
+        })
+    }
+
     fn was_shown(&self, neighbours: &Neighbours, stamp: Stamp, floor: Position) -> u64 {
         let mut shown = hold(&neighbours.shown);
         let version = self.tombstones.mark(floor);
@@ -131,6 +142,10 @@ where
     /// Does what another node has done.
     pub(crate) fn hear(&self, heard: Heard) {
         let Heard::Change { what, dialect, telling } = heard else { return self.doubt_everything() };
+        if telling.is_doubtful {
+            // Before memory is changed: nothing old must come back from there.
+            self.distrust_far(Burial { reach: Reach::Remove, floor: telling.floor });
+        }
         if self.neighbours.as_ref().is_some_and(|neighbours| neighbours.about.dialect != dialect) {
             self.tombstones.bury_everything(Reach::Remove, telling.floor);
             return;

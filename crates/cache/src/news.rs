@@ -203,6 +203,8 @@ impl Desk {
             return;
         };
         message.floor = message.floor.join(floor);
+        // Who died may not have come to tell the second tier.
+        message.is_doubtful = true;
         self.apply(&message);
         self.publish(message);
     }

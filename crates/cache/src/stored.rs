@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use crate::tombstones::{Tombstones, Verdict};
 
 /// A value or the knowledge that there is none, and until when it is believed. Times are the clock's milliseconds.
@@ -50,7 +52,7 @@ pub(crate) struct Life {
 }
 
 /// By what an origin can tell that nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Validators {
     pub(crate) etag: Option<String>,
     pub(crate) last_modified: Option<String>,

@@ -23,7 +23,9 @@ use crate::cache::Cache;
 use crate::caches::{Caches, Purge};
 use crate::hashes::shared;
 use crate::inner::Inner;
+use crate::invalidate::Rest;
 use crate::news::{Message, Outbox, Telling, What};
+use crate::tags;
 use crate::tombstones::Reach;
 
 /// What a cache adds to a transaction.
@@ -152,7 +154,8 @@ impl InvalidateOnCommit for Tx {
         self.after_commit(what(cache, "write into"), async move {
             let (stamp, generation) = (seen.0.load(Ordering::Relaxed), seen.1.load(Ordering::Relaxed));
             // The one step since then is the invalidation above.
-            inner.put(&key, Some(value), &[], stamp, generation + 1);
+            // The second tier has been emptied of it, and takes it from the next who loads it.
+            drop(inner.put(&key, Some(value), &[], stamp, generation + 1));
             Ok(())
         });
     }
@@ -169,7 +172,7 @@ impl<K: Hash> Target<K> {
     fn what(&self, reach: Reach) -> What {
         match self {
             Self::Key(key) => What::Key(shared(key), reach),
-            Self::Tag(tag) => What::Tag(shared(tag.as_str()), reach),
+            Self::Tag(tag) => What::Tag(tags::hash(tag), reach),
             Self::All => What::All(reach),
         }
     }
@@ -215,7 +218,7 @@ where
     let pending = Pending { change: Some(Arc::new(change)), tried, ctx: tx.ctx().clone(), tasks };
     let inner = cache.inner().clone();
     tx.after_commit(what(cache, "invalidate in"), async move {
-        pending.commit();
+        pending.commit().await;
         inner.is_said(row.load(Ordering::Relaxed));
         Ok(())
     });
@@ -242,7 +245,7 @@ where
 /// How long after a lost answer the commit may still take effect: the server notices a dead client within this.
 const SECOND_TRY: Duration = Duration::from_secs(5);
 
-type Change = Arc<dyn Fn(&Ctx) + Send + Sync>;
+type Change = Arc<dyn Fn(&Ctx) -> Option<Rest> + Send + Sync>;
 
 /// A change that waits for its transaction's end. Dropped without it, after the commit was tried, it cannot know how that
 /// ended, and takes it for done: one load too many instead of an old price.
@@ -254,9 +257,11 @@ struct Pending {
 }
 
 impl Pending {
-    fn commit(mut self) {
-        if let Some(change) = self.change.take() {
-            change(&self.ctx);
+    async fn commit(mut self) {
+        if let Some(change) = self.change.take()
+            && let Some(rest) = change(&self.ctx)
+        {
+            rest.await;
         }
     }
 }
@@ -267,10 +272,15 @@ impl Drop for Pending {
         if !self.tried.load(Ordering::Relaxed) {
             return;
         }
-        change(&self.ctx);
+        let rest = change(&self.ctx);
         let again = async move {
+            if let Some(rest) = rest {
+                rest.await;
+            }
             tokio::time::sleep(SECOND_TRY).await;
-            change(&Ctx::background());
+            if let Some(rest) = change(&Ctx::background()) {
+                rest.await;
+            }
         };
         drop(self.tasks.spawn("cache.invalidate", again));
     }

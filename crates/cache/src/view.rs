@@ -28,6 +28,26 @@ pub struct View {
     pub misses: u64,
     /// Of those, reads that waited for somebody else's load.
     pub joined: u64,
+    /// Its second tier, where it has one.
+    pub far: Option<FarView>,
+}
+
+/// The second tier of a cache at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct FarView {
+    /// `database` or `redis`.
+    pub store: &'static str,
+    /// Whether it is asked: not while it has failed too often just now. The same for all caches.
+    pub breaker: burgeon_resilience::breaker::State,
+    /// Keys that it had a fresh value for.
+    pub hits: u64,
+    /// Keys that it had nothing fresh for.
+    pub misses: u64,
+    /// Keys that it did not answer for, or was not asked for because it had not answered before.
+    pub failed: u64,
+    /// Invalidations that it has not confirmed yet.
+    pub in_doubt: u64,
 }
 
 impl View {
@@ -52,6 +72,14 @@ impl View {
             hits: inner.meters.hits.get() + inner.meters.hits_stale.get(),
             misses: inner.meters.misses.get(),
             joined: inner.meters.joined.get(),
+            far: inner.far.as_ref().map(|far| FarView {
+                store: far.desk.remote.store.name(),
+                breaker: far.desk.remote.state(),
+                hits: far.desk.meters.hits.get(),
+                misses: far.desk.meters.misses.get() + far.desk.meters.hits_stale.get(),
+                failed: far.desk.meters.failed.get() + far.desk.meters.refused.get(),
+                in_doubt: far.desk.doubts.len() as u64,
+            }),
         }
     }
 }

@@ -136,6 +136,10 @@ where
         least: u64,
         until: Instant,
     ) -> Waited<V> {
+        // The flight may find something to fall back on.
+        if self.at_worst(hash, key, least).is_none() && timeout_at(until, seat.stirred()).await.is_err() {
+            return Waited::TooLong;
+        }
         if self.at_worst(hash, key, least).is_some() {
             let now = Instant::now();
             let patience = ((until - now) / PATIENCE).min(self.config.soft_timeout);

@@ -4,6 +4,7 @@
 mod allocations;
 mod batches;
 mod commits;
+mod far;
 mod house;
 #[cfg(feature = "http")]
 mod http;

@@ -1,0 +1,174 @@
+//! The step between memory and the loader: asks the second tier.
+//!
+//! ```text
+//!   near ── flight ── near again ── far, one round trip ──┬─ fresh ───────── near, those aboard are told
+//!                                                         ├─ stale ───────── near, to fall back on ─┐
+//!                                                         ├─ nothing ─────────────────────────────── loader ── near ── told ── far
+//!                                                         └─ silent ── a place among the few loads ─┘
+//! ```
+
+use std::hash::Hash;
+use std::time::Duration;
+
+use burgeon_core::{Ctx, Error, Position, Result};
+use burgeon_resilience::bulkhead;
+
+use super::store::Burial;
+use super::tier::{Export, Ticket, Told};
+use crate::fault::Fault;
+use crate::flight::Landing;
+use crate::inner::Inner;
+use crate::stored::{Life, Look, Stored};
+use crate::wire::{Head, Span};
+
+/// What a flight is to do now.
+pub(crate) enum Asked<V> {
+    /// Land with this.
+    Land(Stored<V>),
+    /// Load, and offer the value with the ticket, if there is one.
+    Load(Option<Ticket>),
+    /// Load, if there is a place: the second tier does not hold the loads back.
+    LoadInPlace,
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// Asks the second tier for the keys of all these flights, in one round trip. What is stale there is in memory after this.
+    pub(crate) async fn ask_far(&self, ctx: &Ctx, landings: &[&Landing<K, V>]) -> Vec<Asked<V>> {
+        let Some(far) = self.far.as_ref().filter(|_| !self.is_behind(ctx)) else {
+            return landings.iter().map(|_| Asked::Load(None)).collect();
+        };
+        let keys: Vec<&K> = landings.iter().map(|landing| landing.key()).collect();
+        let all_have_something =
+            landings.iter().all(|landing| self.at_worst(landing.hash(), landing.key(), 0).is_some());
+        let config = &far.desk.config;
+        let limit = if all_have_something { config.soft_timeout } else { config.hard_timeout };
+        let told = far.ask(&keys, limit).await;
+        landings.iter().zip(told).map(|(landing, told)| self.weigh_up(landing, told)).collect()
+    }
+
+    /// The same for one.
+    pub(crate) async fn ask_far_alone(&self, ctx: &Ctx, landing: &Landing<K, V>) -> Asked<V> {
+        if self.far.is_none() {
+            return Asked::Load(None);
+        }
+        self.ask_far(ctx, &[landing]).await.pop().unwrap_or(Asked::Load(None))
+    }
+
+    fn weigh_up(&self, landing: &Landing<K, V>, told: Told<V>) -> Asked<V> {
+        let Some(far) = &self.far else { return Asked::Load(None) };
+        let meters = &far.desk.meters;
+        let (value, head, age, is_expired, ticket) = match told {
+            Told::There { value, head, age, is_expired, ticket } => (value, head, age, is_expired, ticket),
+            Told::Nothing(ticket) => return Asked::Load(Some(ticket)),
+            Told::Unfit => return Asked::Load(None),
+            Told::Silent => return Asked::LoadInPlace,
+        };
+        // It was loaded from a database that had not come as far as what invalidated this key here.
+        let is_behind = head.position() < self.generations.floor(landing.hash());
+        let stored = self.stored_from(landing, value, head, age);
+        if is_behind || !self.is_better(landing, &stored, is_expired) {
+            meters.misses.increment();
+            return Asked::Load(Some(ticket));
+        }
+        if is_expired {
+            stored.expire();
+        }
+        if !is_expired && self.clock.now() < stored.life.fresh {
+            meters.hits.increment();
+            return Asked::Land(stored);
+        }
+        // Something to fall back on, if the loader fails or takes long.
+        meters.hits_stale.increment();
+        landing.found_stale(stored);
+        Asked::Load(Some(ticket))
+    }
+
+    /// Whether it is newer than what is in memory, and not about to be refreshed like that.
+    fn is_better(&self, landing: &Landing<K, V>, there: &Stored<V>, is_expired: bool) -> bool {
+        let now = self.clock.now();
+        if now >= there.life.kept {
+            return false;
+        }
+        let born = self.near.read(landing.hash(), landing.key(), |here| here.life.born);
+        if born.is_some_and(|born| born >= there.life.born) {
+            return false;
+        }
+        match self.look(landing.hash(), landing.key(), 0) {
+            // An early refresh: what is to be refreshed there, too, is no help.
+            Look::Fresh { .. } | Look::Early { .. } => {
+                !is_expired && now.saturating_add(there.life.eager) < there.life.fresh
+            }
+            Look::Revalidate(_) | Look::Stale | Look::Nothing => true,
+        }
+    }
+
+    fn stored_from(&self, landing: &Landing<K, V>, value: Option<V>, head: Head, age: Duration) -> Stored<V> {
+        let now = self.clock.now();
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        // Never zero, which means expired by hand.
+        let at = |after: u64| now.saturating_add(after).saturating_sub(age).max(1);
+        let Head { span, tags, validators, .. } = head;
+        let life = Life {
+            born: at(0),
+            fresh: at(span.fresh),
+            eager: span.eager,
+            revalidate: at(span.revalidate),
+            kept: at(span.kept),
+            cost: span.cost,
+            stale: false,
+        };
+        let validators = validators.map(std::sync::Arc::new);
+        Stored::new(value.map(std::sync::Arc::new), landing.stamp(), tags.into(), validators, life)
+    }
+
+    /// A place among the loads that run while the second tier is silent. Who has a stale value takes that rather than wait.
+    pub(crate) async fn place_to_load(
+        &self,
+        landing: &Landing<K, V>,
+    ) -> Result<Option<bulkhead::Permit>, Error> {
+        let Some(far) = &self.far else { return Ok(None) };
+        let remote = &far.desk.remote;
+        let place = match remote.place() {
+            Ok(place) => return Ok(Some(place)),
+            Err(refused) if self.at_worst(landing.hash(), landing.key(), 0).is_some() => Err(refused),
+            Err(_) => {
+                far.desk.meters.cap_waited.increment();
+                remote.wait_for_place().await
+            }
+        };
+        place.map(Some).map_err(|_| {
+            far.desk.meters.cap_refused.increment();
+            Fault::Crowded { cache: self.name.clone() }.into_error()
+        })
+    }
+
+    /// What is told to the second tier of a value that is kept now.
+    pub(crate) fn export(&self, stored: &Stored<V>, position: Position) -> Option<Export<V>> {
+        self.far.as_ref()?;
+        let (now, life) = (self.clock.now(), stored.life);
+        Some(Export {
+            value: stored.value.clone(),
+            span: Span {
+                fresh: life.fresh.saturating_sub(now),
+                eager: life.eager,
+                revalidate: life.revalidate.saturating_sub(now),
+                kept: life.kept.saturating_sub(now),
+                cost: life.cost,
+            },
+            tags: stored.tags.to_vec(),
+            validators: stored.validators.as_deref().cloned(),
+            position,
+        })
+    }
+
+    /// The second tier may hold what another node has invalidated and could not tell it: all of this cache is invalidated there.
+    pub(crate) fn distrust_far(&self, burial: Burial) {
+        if let Some(far) = &self.far {
+            drop(far.doubt_everything(burial));
+        }
+    }
+}

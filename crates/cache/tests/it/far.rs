@@ -1,0 +1,7 @@
+//! The second tier: one suite over every store it may be in, and what each of them alone may suffer.
+
+mod fence;
+mod shared;
+mod sweeping;
+mod versions;
+mod yard;

@@ -1,0 +1,172 @@
+//! A store of each sort, and nodes whose caches share it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use burgeon_cache::{Cache, Caches, Clock, Config, Far, Named};
+use burgeon_core::Ctx;
+use burgeon_db::{Config as Database, Db, Migrator};
+use burgeon_meter::Meters;
+use burgeon_runtime::Tasks;
+use burgeon_services::Postgres;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::house::{House, Origin};
+
+/// Longer than anything here takes on the busiest machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A store, and a database for transactions.
+pub(crate) struct Yard {
+    pub(crate) name: &'static str,
+    pub(crate) db: Db,
+    meters: Meters,
+    tier: Tier,
+    _directory: Option<Arc<TempDir>>,
+}
+
+enum Tier {
+    Database,
+}
+
+/// A process, as far as caches see it.
+pub(crate) struct Node {
+    pub(crate) house: House,
+}
+
+impl Yard {
+    /// One of each sort.
+    pub(crate) async fn all() -> Vec<Yard> {
+        vec![Self::sqlite().await, Self::postgres().await]
+    }
+
+    pub(crate) async fn sqlite() -> Yard {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let url = format!("sqlite:{}", directory.path().join("cache.db").display());
+        let (db, meters) = open(&url).await;
+        Yard { name: "sqlite", db, meters, tier: Tier::Database, _directory: Some(directory) }
+    }
+
+    pub(crate) async fn postgres() -> Yard {
+        let url = Postgres::shared().await.unwrap().create_database().await.unwrap();
+        let (db, meters) = open(&url).await;
+        Yard { name: "postgres", db, meters, tier: Tier::Database, _directory: None }
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        self.node_with(|_| {})
+    }
+
+    pub(crate) fn node_with(&self, change: impl FnOnce(&mut Config)) -> Node {
+        let mut config = Config { jitter: 0.0, ..Config::default() };
+        // The machine that tests run on may be slower than any network.
+        config.far.soft_timeout = Duration::from_secs(5);
+        config.far.hard_timeout = Duration::from_secs(5);
+        config.far.retry = Duration::from_millis(50);
+        change(&mut config);
+        let meters = Meters::new();
+        let tasks = Tasks::new(&meters);
+        let far = match &self.tier {
+            Tier::Database => Far::database(&self.db, "it"),
+        };
+        let caches = Caches::with_clock(&config, &tasks, &meters, Clock::exact()).unwrap().on_far(far);
+        Node { house: House { caches, tasks, meters, ctx: Ctx::background() } }
+    }
+
+    /// How many questions the store was asked.
+    pub(crate) async fn reads(&self) -> u64 {
+        match &self.tier {
+            Tier::Database => {
+                self.meters.counter("db_statements_total", "", &[("statement", "cache_far_read")]).get()
+            }
+        }
+    }
+
+    /// Invalidates in a transaction that does nothing else: when this returns, the store has been told.
+    pub(crate) async fn invalidate<V: Send + Sync + 'static>(&self, cache: &Cache<u32, V>, key: u32) {
+        use burgeon_cache::InvalidateOnCommit;
+        self.db
+            .tx(&Ctx::background(), async |tx| {
+                tx.invalidate(cache, key);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn invalidate_tag<V: Send + Sync + 'static>(&self, cache: &Cache<u32, V>, tag: &str) {
+        use burgeon_cache::InvalidateOnCommit;
+        self.db
+            .tx(&Ctx::background(), async |tx| {
+                tx.invalidate_tag(cache, tag);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn invalidate_all<V: Send + Sync + 'static>(&self, cache: &Cache<u32, V>) {
+        use burgeon_cache::InvalidateOnCommit;
+        self.db
+            .tx(&Ctx::background(), async |tx| {
+                tx.invalidate_all(cache);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+}
+
+impl Node {
+    /// The cache `it` over the origin.
+    pub(crate) fn cache(&self, origin: &Origin) -> Cache<u32, u64> {
+        self.house.cache(origin, Named::far)
+    }
+
+    /// What the cache has, or loads.
+    pub(crate) async fn get(&self, cache: &Cache<u32, u64>, key: u32) -> Option<u64> {
+        cache.get(&self.house.ctx, &key).await.unwrap().as_deref().copied()
+    }
+
+    pub(crate) fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) -> u64 {
+        self.house.count(name, labels)
+    }
+
+    /// Resolves when the second tier has taken what was offered to it: every flight is over.
+    pub(crate) async fn offered(&self) {
+        within(async {
+            while self
+                .house
+                .tasks
+                .running()
+                .iter()
+                .any(|(name, _)| name.starts_with("cache.") && name != "cache.far.sweep")
+            {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// What a process that has just started has.
+pub(crate) async fn fresh(yard: &Yard, origin: &Origin, key: u32) -> Option<u64> {
+    let node = yard.node();
+    let cache = node.cache(origin);
+    let value = node.get(&cache, key).await;
+    node.offered().await;
+    value
+}
+
+pub(crate) async fn open(url: &str) -> (Db, Meters) {
+    let meters = Meters::new();
+    let db = Db::open(&Database::at(url.to_owned()), &Tasks::new(&meters), &meters).await.unwrap();
+    let migrator = Migrator::new().module("cache", burgeon_cache::migrations());
+    migrator.run(&db, &Ctx::background()).await.unwrap();
+    (db, meters)
+}
+
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
+    timeout(SOON, work).await.expect("it took too long")
+}
