@@ -389,7 +389,9 @@ where
         let view = move || seen.upgrade().map_or_else(|| last.clone(), |inner| View::of(&inner));
         let purged = Arc::downgrade(cache.inner());
         let purge = move |purge: &Purge<'_>| match (purged.upgrade(), purge) {
-            (Some(inner), Purge::Now(ctx, tag)) => inner.invalidate_tag(ctx, tag, Reach::Remove),
+            (Some(inner), Purge::Now(ctx, tag)) => {
+                inner.behind(inner.invalidate_tag(ctx, tag, Reach::Remove));
+            }
             (Some(inner), Purge::OnCommit(tx, tag)) => tx.invalidate_tag(&Cache::new(inner), tag),
             (None, _) => {}
         };
