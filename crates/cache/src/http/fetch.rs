@@ -263,15 +263,15 @@ where
 
     /// Gives a response to the one who asked, and leaves a mark for those who come, unless they may fare better.
     fn own(&mut self, load: &Load, parts: response::Parts, body: Body<O>, why: Why) -> Loaded<Entry> {
-        match why.is_of_this_request() {
-            true => load.do_not_keep(),
-            false => {
-                load.tag(key::tag(&self.primary));
-                load.ttl(self.inside.config.pass);
-            }
+        let is_personal = why.is_of_who_asked();
+        if why.is_of_this_request() && !is_personal {
+            load.do_not_keep();
+        } else {
+            load.tag(key::tag(&self.primary));
+            load.ttl(self.inside.config.pass);
         }
         self.tell(Told::Own(Response::from_parts(parts, body), why));
-        Loaded::Value(Entry(What::Pass))
+        Loaded::Value(Entry(if is_personal { What::Personal } else { What::Pass }))
     }
 
     /// A failure goes to all who waited for it: a herd on a handler in trouble helps nobody.

@@ -30,6 +30,8 @@ pub(super) enum What {
     Varies(Varies),
     /// What this address answers is not for others: do not wait for each other ("hit for miss").
     Pass,
+    /// What this address answers to somebody is for him alone; what it answers to anybody is not known yet.
+    Personal,
     /// A failure that those who waited for it share. Never kept.
     Failed(Kept),
 }
@@ -194,7 +196,7 @@ impl What {
             What::Kept(kept) | What::Failed(kept) => kept.weight(),
             // The keys of its variants come later; what they are likely to take is counted at once.
             What::Varies(varies) => 1_024 + varies.names.len() as u64 * 32,
-            What::Pass => 0,
+            What::Pass | What::Personal => 0,
         }
     }
 }

@@ -180,7 +180,7 @@ impl Inside {
                 let state = if before_its_time { State::Expired } else { State::Sound };
                 // Markers end when they end.
                 match entry.0 {
-                    What::Pass => None,
+                    What::Pass | What::Personal => None,
                     _ => Some((entry, state)),
                 }
             }

@@ -62,7 +62,12 @@ impl Why {
 
     /// Whether another request for the same address might be answered with something to keep.
     pub(super) fn is_of_this_request(self) -> bool {
-        matches!(self, Why::Cookie | Why::Authorization | Why::Key | Why::Request | Why::Incomplete)
+        self.is_of_who_asked() || matches!(self, Why::Key | Why::Request | Why::Incomplete)
+    }
+
+    /// Whether somebody else's request might.
+    pub(super) fn is_of_who_asked(self) -> bool {
+        matches!(self, Why::Cookie | Why::Authorization)
     }
 }
 

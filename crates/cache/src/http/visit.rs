@@ -175,6 +175,12 @@ impl<S> Visit<S> {
                         };
                         return self.alone(body, status, Some(&found.key)).await;
                     }
+                    // Somebody's request need not wait for another's, which would not help it.
+                    What::Personal if self.whose != Whose::default() => {
+                        let why = if self.whose.authorized { Why::Authorization } else { Why::Cookie };
+                        let status = Status::forwarded(fwd).because(why);
+                        return self.alone(body, status, Some(&found.key)).await;
+                    }
                     What::Kept(kept) => {
                         if let Some(why) = self.keeps_from(kept) {
                             let status = Status::forwarded(Fwd::Request).because(why);
@@ -192,6 +198,7 @@ impl<S> Visit<S> {
                                 let fresh = freshness::is_fresh(kept, *state, now);
                                 let answers = &self.inside.answers;
                                 (if fresh { &answers.hit } else { &answers.stale }).increment();
+                                self.inside.cache.inner().meters.hits.increment();
                                 return self.serve(kept, &Status::hit(ttl), true);
                             }
                             Use::ServeAndFetch => {
@@ -208,7 +215,7 @@ impl<S> Visit<S> {
                             Use::Refused => fwd = waited.map_or(Fwd::Request, |(fwd, _)| fwd),
                         }
                     }
-                    What::Varies(_) | What::Failed(_) => {}
+                    What::Personal | What::Varies(_) | What::Failed(_) => {}
                 }
             }
             if self.asked.only_if_cached {
@@ -245,6 +252,7 @@ impl<S> Visit<S> {
         O: Answers,
     {
         let inner = self.inside.cache.inner();
+        inner.meters.misses.increment();
         let until = inner.until(&self.ctx, Instant::now());
         let (old, state) = match &found.entry {
             Some((entry, state)) => (Some(entry.clone()), *state),
@@ -255,6 +263,7 @@ impl<S> Visit<S> {
             Gate::There(_) => return Next::Again,
             Gate::Joined(seat) => {
                 *joined = true;
+                inner.meters.joined.increment();
                 (seat, None)
             }
             Gate::Leads(seat, landing) => {
@@ -298,7 +307,7 @@ impl<S> Visit<S> {
                 let Some(entry) = value else { return alone };
                 let kept = match &entry.0 {
                     What::Varies(_) => return Next::Again,
-                    What::Pass => return alone,
+                    What::Pass | What::Personal => return alone,
                     What::Failed(kept) => {
                         self.count_fetched(*joined, kept);
                         let status = Status { collapsed: joined.then_some(true), ..status };

@@ -153,6 +153,16 @@ async fn an_answer_to_somebodys_cookie_is_his_alone_among_those_who_wait() {
     for (index, answer) in answers.iter().enumerate() {
         assert!(answer.body.ends_with(&format!("u{index}")), "{index} got {}", answer.body);
     }
+    // From now on nobody with a cookie waits for another one; those without share.
+    let again = all_at_once(&site, &slow, 20, text).await;
+    assert_eq!(
+        statuses(&again),
+        ["burgeon; fwd=uri-miss; detail=authorization", "burgeon; fwd=uri-miss; detail=cookie"]
+    );
+    let before = slow.times();
+    let strangers = all_at_once(&site, &slow, 20, |_| "GET /".to_owned()).await;
+    assert_eq!(slow.times(), before + 1);
+    assert!(strangers.iter().all(|answer| answer.body == strangers[0].body));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! The cache of HTTP responses: tables of what is asked, answered and served, and tests of what a table cannot say.
 
+mod axum;
 mod collapse;
 mod fragments;
 mod freshness;
