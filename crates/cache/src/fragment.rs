@@ -54,7 +54,7 @@ use crate::load::Load;
 /// # Result::<()>::Ok(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fragment {
     html: Box<str>,
     tags: Box<[String]>,

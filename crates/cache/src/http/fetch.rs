@@ -23,7 +23,6 @@ use super::responses::Inside;
 use super::storing::{self, Terms, Whose, Why};
 use super::tags;
 use crate::flight::{Gate, Landed};
-use crate::hashes::shared;
 use crate::loader::Loading;
 use crate::tombstones::Verdict;
 use crate::{Load, Loaded};
@@ -217,7 +216,7 @@ where
     ) -> Arc<Entry> {
         let inner = self.inside.cache.inner().clone();
         let hash = inner.hash(key.as_str());
-        let hashes: Vec<u64> = tags.iter().map(|tag| shared(tag.as_str())).collect();
+        let hashes: Vec<u64> = tags.iter().map(|tag| crate::tags::hash(tag)).collect();
         let (mut seat, landing) = match inner.board_unless(hash, &key, 0, || None) {
             Gate::Leads(seat, landing) => (seat, landing),
             // Somebody else is bringing this very variant.
