@@ -19,6 +19,7 @@ use crate::module::FirstStart;
 use crate::parts::Parts;
 use crate::services::{self, Ports};
 use crate::settings::{Sections, Settings};
+use crate::together::{Name, Standing, Together};
 use crate::{App, Command, Progress, StartError, alone, database, first_start, modules};
 
 /// An application put together: everything is built, nothing serves yet.
@@ -34,6 +35,7 @@ pub(crate) struct Composed {
     pub(crate) keys: Keys,
     pub(crate) migrator: Migrator,
     pub(crate) first_starts: Vec<(String, FirstStart)>,
+    pub(crate) together: Together,
     /// On SQLite: that this is the one process.
     pub(crate) claim: Option<Claim>,
 }
@@ -49,8 +51,13 @@ pub(crate) struct Serving {
     pub(crate) ports: Arc<Ports>,
 }
 
-/// Builds everything, and changes nothing: no table, no socket.
-pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, StartError> {
+/// Builds everything, and changes nothing: no table, no socket. `standing` says what the process will be to the nodes that
+/// run already.
+pub(crate) async fn compose(
+    app: App,
+    settings: Settings,
+    standing: Standing,
+) -> Result<Composed, StartError> {
     let App { name, version, about, modules: declared, commands, error_page, serialised, .. } = app;
     let sections = &settings.sections;
 
@@ -67,19 +74,32 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     // What modules may ask for: what is above, and the application's own sections.
     let mut parts = Parts::default();
     parts.put(db.clone(), "Burgeon");
-    parts.put(tasks, "Burgeon");
+    parts.put(tasks.clone(), "Burgeon");
     parts.put(meters.clone(), "Burgeon");
     parts.put(health.clone(), "Burgeon");
     parts.put(keys.clone(), "Burgeon");
     parts.put(Progress::new(name), "Burgeon");
     give_sections(&settings, &mut parts)?;
+    // And what makes this node one of many, as far as somebody asks for it.
+    let mut together = Together::new(
+        standing,
+        &Name { host: settings.host.clone(), version },
+        (&sections.cluster, &sections.cache),
+        (&db, sections.database.sqlite.shared),
+        (&tasks, &meters),
+        &mut parts,
+    )?;
+    let asked = declared.iter().flat_map(|module| &module.needs);
+    together.give(asked.chain(commands.iter().flat_map(|command| &command.needs)), &mut parts)?;
 
     // Modules, each after those whose APIs it takes.
     let mut modules = modules::build(declared, &mut parts, serialised)?;
     // Tables in the order of their modules, the house's own before any other's.
     let mut migrator = Migrator::new()
         .module("burgeon", burgeon_db::migrations!["0001_first_start.sql", "0002_timelines.sql"])
-        .module("http", burgeon_http::migrations());
+        .module("http", burgeon_http::migrations())
+        .module("cluster", burgeon_cluster::migrations())
+        .module("cache", burgeon_cache::migrations());
     for module in &modules {
         migrator = migrator.module(module.name, module.migrations).after(module.after.iter().copied());
     }
@@ -91,6 +111,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
     let mut first_starts = Vec::new();
     for module in &mut modules {
         for work in std::mem::take(&mut module.first_starts) {
+            together.give(work.needs.iter(), &mut parts)?;
             let what = format!("the first start `{}/{}`", module.name, work.name);
             modules::refuse_missing(&what, module.place, &work.needs, &parts)?;
             first_starts.push((module.name.to_string(), work));
@@ -132,6 +153,7 @@ pub(crate) async fn compose(app: App, settings: Settings) -> Result<Composed, St
         keys,
         migrator,
         first_starts,
+        together,
         claim: None,
     })
 }
@@ -184,7 +206,8 @@ impl Composed {
             Claimed::Ours(claim) => {
                 self.prepare().await?;
                 drop(claim);
-                Ok(())
+                // What it changes must be heard by the nodes that run.
+                self.together.refuse_deafness().await
             }
             // Whoever serves has brought the database up to date, and is about its first start itself.
             Claimed::Theirs(holder) => {
@@ -262,7 +285,7 @@ impl Composed {
 
     /// Says what will run, in the order in which it starts; it stops in reverse.
     pub(crate) fn serve(self, telemetry: Option<Arc<Telemetry>>) -> Serving {
-        let Self { name, sections, configuration, lifecycle, db, edge, meters, claim, .. } = self;
+        let Self { name, sections, configuration, lifecycle, db, edge, meters, claim, together, .. } = self;
         let health = lifecycle.health();
         let observed = Observed { meters, health: health.clone(), telemetry };
         let ports = Arc::new(Ports::default());
@@ -271,6 +294,9 @@ impl Composed {
             .service(services::database(db.clone(), claim))
             // The probes before the application, so that the platform hears why it is not ready yet.
             .service(services::admin(sections.admin, observed, ports.clone()))
+            // Among the other nodes before the application: whoever is let in may change what they keep. It leaves after
+            // the last request, while there still is a database to leave from.
+            .service(together.service())
             // The application last in and first out: nobody is let in before everything works.
             .service(services::http(sections.http, edge.clone(), ports.clone()));
         Serving { name, configuration, lifecycle, health, db, edge, ports }

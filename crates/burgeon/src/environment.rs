@@ -14,20 +14,22 @@ pub struct Environment {
     variables: BTreeMap<String, String>,
     arguments: Vec<OsString>,
     directory: PathBuf,
+    host: String,
 }
 
 impl Environment {
     /// That of this process. Variables that are not UTF-8 are left out: no key or value of ours can be among them.
     pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
+        let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { variables, arguments: std::env::args_os().collect(), directory: PathBuf::new() }
+        let host = host(variables.get("HOSTNAME"));
+        Self { variables, arguments: std::env::args_os().collect(), directory: PathBuf::new(), host }
     }
 
     /// No variables at all, in this directory.
     pub fn empty(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), ..Self::default() }
+        Self { directory: directory.into(), host: host(None), ..Self::default() }
     }
 
     /// The same with one more variable.
@@ -52,8 +54,21 @@ impl Environment {
         &self.arguments
     }
 
+    /// What the machine is called, as far as it says so.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Where a relative path leads.
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.directory.join(path)
     }
+}
+
+/// Linux says it in a file; elsewhere the shell may have exported it.
+fn host(exported: Option<&String>) -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| exported.cloned());
+    told.map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -21,11 +21,15 @@ mod order;
 mod parts;
 pub mod prelude;
 mod progress;
+mod scopes;
 mod services;
 mod settings;
 mod start_error;
+mod together;
 mod verbs;
 
+pub use burgeon_cache::Caches;
+pub use burgeon_cluster::{Bus, Leases, Limits, Members};
 pub use burgeon_core::{
     Cancel, Criticality, Ctx, Deadline, Error, Field, Kind, Money, OrNotFound, Position, Principal, Result,
     Secret, Tenant, Trace, units,
@@ -35,8 +39,8 @@ pub use burgeon_macros::api;
 pub use burgeon_meter::Meters;
 pub use burgeon_runtime::{Health, Tasks};
 pub use {
-    burgeon_core as core, burgeon_db as db, burgeon_http as http, burgeon_meter as meter,
-    burgeon_runtime as runtime, clap,
+    burgeon_cache as cache, burgeon_cluster as cluster, burgeon_core as core, burgeon_db as db,
+    burgeon_http as http, burgeon_meter as meter, burgeon_runtime as runtime, clap,
 };
 
 pub use app::App;

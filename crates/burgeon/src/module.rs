@@ -23,7 +23,7 @@ pub struct Module {
     pub(crate) first_starts: Vec<FirstStart>,
 }
 
-/// An API that other modules may ask for.
+/// An API, or a part, that other modules may ask for.
 pub(crate) struct Offer {
     pub(crate) name: &'static str,
     /// Puts the handle among the parts, serialised if so asked; says who gave the same type before.
@@ -79,6 +79,15 @@ impl Module {
             parts.put(api, giver(module))
         };
         self.offers.push(Offer { name: A::NAME, give: Box::new(give) });
+        self
+    }
+
+    /// What other modules may take by its type as it is, and not by an API: a handle that works in their transaction, say.
+    /// It ties them to this module's process and database, so give an [API](Self::provides) wherever that will do.
+    #[must_use]
+    pub fn shares<T: Clone + Send + Sync + 'static>(mut self, part: T) -> Self {
+        let give = |parts: &mut Parts, module: &str, _serialised: bool| parts.put(part, giver(module));
+        self.offers.push(Offer { name: std::any::type_name::<T>(), give: Box::new(give) });
         self
     }
 

@@ -8,7 +8,7 @@ use crate::parts::{Need, Parts};
 use crate::{Module, StartError};
 
 /// What Burgeon's own tables are listed under.
-pub(crate) const HOUSE: [&str; 2] = ["burgeon", "http"];
+pub(crate) const HOUSE: [&str; 4] = ["burgeon", "http", "cluster", "cache"];
 
 /// Calls the module functions, each as soon as all it asks for is there, and puts the modules in order.
 ///

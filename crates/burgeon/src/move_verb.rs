@@ -12,6 +12,7 @@ use crate::bar::Bar;
 use crate::compose::compose;
 use crate::config::{columns, database_url};
 use crate::settings::Settings;
+use crate::together::Standing;
 use crate::verbs::{log, print};
 use crate::{App, StartError};
 
@@ -85,7 +86,7 @@ pub(crate) async fn run(app: App, mut settings: Settings, rest: &ArgMatches) -> 
         // Nothing but the file is touched, and no server need be there.
         settings.sections.database = from.clone();
     }
-    let composed = compose(app, settings).await?;
+    let composed = compose(app, settings, Standing::Apart).await?;
     let tasks = composed.lifecycle.tasks();
     let mut mover = Mover::new(from, composed.migrator.clone());
     for table in rest.get_many::<String>("leave").into_iter().flatten() {

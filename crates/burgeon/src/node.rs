@@ -13,6 +13,7 @@ use crate::compose::{Serving, compose};
 use crate::config::Configuration;
 use crate::services::Ports;
 use crate::settings::Settings;
+use crate::together::Standing;
 use tokio::sync::oneshot;
 
 use crate::{App, Environment, StartError};
@@ -35,7 +36,7 @@ pub struct Node {
 /// Starts the application and waits until it is ready.
 pub(crate) async fn start(mut app: App, environment: &Environment) -> Result<Node, StartError> {
     let settings = Settings::load(&mut app, environment, None)?;
-    let mut composed = compose(app, settings).await?;
+    let mut composed = compose(app, settings, Standing::Serves).await?;
     composed.prepare_to_serve().await?;
     let Serving { name, configuration, lifecycle, health, db, edge, ports } = composed.serve(None);
     let (stop, stopping) = Cancel::new();

@@ -35,6 +35,10 @@ impl Need {
     fn of<T: 'static>() -> Self {
         Self { of: TypeId::of::<T>(), name: type_name::<T>() }
     }
+
+    pub(crate) fn is<T: 'static>(&self) -> bool {
+        self.of == TypeId::of::<T>()
+    }
 }
 
 impl Parts {

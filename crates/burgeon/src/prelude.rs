@@ -1,5 +1,6 @@
 //! What nearly every file of an application uses: `use burgeon::prelude::*;`.
 
+pub use burgeon_cache::{Cache, Caches, InvalidateOnCommit, Load};
 pub use burgeon_core::{Ctx, Error, Kind, Money, OrNotFound, Result};
 pub use burgeon_db::{Db, Tx, migrations, retry, sql};
 pub use burgeon_http::schemars::{self, JsonSchema};

@@ -60,5 +60,5 @@ pub(crate) fn http(config: Config, edge: Edge, ports: Arc<Ports>) -> Service {
         let _ = ports.http.set(server.address());
         server.run(edge, life).await
     })
-    .after(["database", "admin"])
+    .after(["database", "admin", "cluster"])
 }

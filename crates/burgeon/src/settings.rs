@@ -64,6 +64,8 @@ pub(crate) struct Sections {
     pub(crate) database: burgeon_db::Config,
     pub(crate) runtime: burgeon_runtime::Config,
     pub(crate) telemetry: burgeon_telemetry::Config,
+    pub(crate) cluster: burgeon_cluster::Config,
+    pub(crate) cache: burgeon_cache::Config,
 }
 
 /// Everything the composition needs to know, read and checked.
@@ -72,6 +74,8 @@ pub(crate) struct Settings {
     /// How the application's own sections become parts.
     pub(crate) gives: Vec<(String, Give)>,
     pub(crate) configuration: Configuration,
+    /// What the machine is called.
+    pub(crate) host: String,
 }
 
 /// The sections of the house, in the order in which they are explained.
@@ -81,6 +85,8 @@ pub(crate) fn house() -> Vec<Section> {
         Section::new("http", burgeon_http::Config::validate),
         Section::new("admin", crate::admin::Config::validate),
         Section::new("database", burgeon_db::Config::validate),
+        Section::new("cluster", burgeon_cluster::Config::validate),
+        Section::new("cache", burgeon_cache::Config::validate),
         Section::new("runtime", burgeon_runtime::Config::validate),
         Section::new("telemetry", burgeon_telemetry::Config::validate),
     ]
@@ -133,7 +139,9 @@ impl Settings {
             database: configuration.section("database").ok_or_else(|| missing("database"))?,
             runtime: configuration.section("runtime").ok_or_else(|| missing("runtime"))?,
             telemetry: configuration.section("telemetry").ok_or_else(|| missing("telemetry"))?,
+            cluster: configuration.section("cluster").ok_or_else(|| missing("cluster"))?,
+            cache: configuration.section("cache").ok_or_else(|| missing("cache"))?,
         };
-        Ok(Self { sections, gives, configuration })
+        Ok(Self { sections, gives, configuration, host: environment.host().to_owned() })
     }
 }

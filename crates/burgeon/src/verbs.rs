@@ -1,4 +1,4 @@
-//! What the application's binary can be told: serve, migrate, db move, routes, config explain, openapi, statements, and the
+//! What the application's binary can be told: serve, migrate, db move, routes, scopes, config explain, openapi, statements, and the
 //! application's own commands.
 
 use std::collections::BTreeMap;
@@ -18,8 +18,10 @@ use clap::{Arg, ArgAction, ArgMatches};
 use crate::compose::{self, Composed, Serving, compose};
 use crate::config::{columns, json, table};
 use crate::parts::Parts;
+use crate::scopes::primitives;
 use crate::services::Ports;
 use crate::settings::Settings;
+use crate::together::{Standing, Together, reach};
 use crate::{App, Command, Environment, Progress, StartError, alone, modules, move_verb};
 
 /// Does what the command line says.
@@ -67,6 +69,7 @@ async fn verb(mut app: App, environment: &Environment, matches: &ArgMatches) -> 
         }
         Some(("routes", rest)) => routes(inspect(app, settings).await?, rest).await,
         Some(("openapi", _)) => openapi(inspect(app, settings).await?).await,
+        Some(("scopes", rest)) => scopes(&settings, rest),
         Some(("migrate", rest)) => migrate(app, settings, rest).await,
         Some(("db", rest)) => {
             let rest = rest.subcommand_matches("move").unwrap_or(rest);
@@ -83,7 +86,7 @@ async fn verb(mut app: App, environment: &Environment, matches: &ArgMatches) -> 
 async fn serve(app: App, settings: Settings) -> Result<ExitCode, StartError> {
     // The log first: everything after it may have something to say. Kept to the end, for the last lines.
     let telemetry = Arc::new(log(&settings)?);
-    let mut composed = compose(app, settings).await?;
+    let mut composed = compose(app, settings, Standing::Serves).await?;
     composed.prepare_to_serve().await?;
     let Serving { name, lifecycle, ports, .. } = composed.serve(Some(telemetry.clone()));
     let ended = lifecycle.when_ready(move || greet(name, &ports)).run_until_signal().await;
@@ -111,7 +114,7 @@ fn greet(name: &str, ports: &Ports) {
 /// Applies what is pending, or says how every migration stands.
 async fn migrate(app: App, settings: Settings, rest: &ArgMatches) -> Result<ExitCode, StartError> {
     let telemetry = log(&settings)?;
-    let composed = compose(app, settings).await?;
+    let composed = compose(app, settings, Standing::Apart).await?;
     let (db, ctx) = (&composed.db, composed.patient());
     let steps = match rest.get_flag("status") {
         true => composed.migrator.status(db, &ctx).await,
@@ -162,13 +165,14 @@ async fn command(
     };
     // A command that asks for nothing of the application runs beside one that serves: its database is left alone.
     if let Some((parts, tasks)) = compose::without_database(&settings, &command)? {
-        finish(command, rest, parts, tasks, settings.sections.runtime.drain_timeout).await?;
+        finish(command, rest, parts, tasks, None, settings.sections.runtime.drain_timeout).await?;
     } else {
-        let mut composed = compose(app, settings).await?;
+        let mut composed = compose(app, settings, Standing::Visits).await?;
         composed.prepare_for(name).await?;
-        let Composed { parts, lifecycle, db, sections, .. } = composed;
+        let Composed { parts, lifecycle, db, sections, together, .. } = composed;
         modules::refuse_missing(&format!("the command `{name}`"), command.place, &command.needs, &parts)?;
-        let done = finish(command, rest, parts, lifecycle.tasks(), sections.runtime.drain_timeout).await;
+        let patience = sections.runtime.drain_timeout;
+        let done = finish(command, rest, parts, lifecycle.tasks(), Some(&together), patience).await;
         db.close().await;
         done?;
     }
@@ -182,6 +186,7 @@ async fn finish(
     rest: &ArgMatches,
     mut parts: Parts,
     tasks: Tasks,
+    together: Option<&Together>,
     patience: Duration,
 ) -> Result<(), StartError> {
     let name = command.name;
@@ -189,6 +194,9 @@ async fn finish(
     let run = (command.run)(rest, Ctx::background(), &parts)
         .map_err(|mistake| StartError::new(mistake.to_string()))?;
     let done = run.await;
+    if let Some(together) = together {
+        together.flush().await;
+    }
     let stopped = tasks.stop(patience).await;
     done.map_err(|error| StartError::because(format!("`{name}` failed"), error))?;
     stopped.map_err(|error| StartError::because(format!("`{name}` left tasks behind"), error))
@@ -200,7 +208,25 @@ async fn inspect(app: App, mut settings: Settings) -> Result<(Composed, tempfile
         .map_err(|error| StartError::new(format!("no directory for a moment can be made: {error}")))?;
     let file = directory.path().join("inspect.db");
     settings.sections.database = burgeon_db::Config::at(format!("sqlite:{}", file.display()));
-    Ok((compose(app, settings).await?, directory))
+    Ok((compose(app, settings, Standing::Apart).await?, directory))
+}
+
+/// How far what the application knows reaches, by its configuration alone: nothing is opened.
+fn scopes(settings: &Settings, rest: &ArgMatches) -> Result<ExitCode, StartError> {
+    let engine = settings.sections.database.engine().map_err(StartError::new)?;
+    let primitives = primitives(engine, reach(settings.sections.cluster.link, engine)?);
+    print(
+        rest,
+        || {
+            let head = ["WHAT", "SCOPE", "KEPT IN", "A SECOND NODE CHANGES"].map(str::to_owned);
+            let rows = primitives
+                .iter()
+                .map(|one| [one.name, one.scope.name(), one.kept_in, one.second_node].map(str::to_owned));
+            columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+        },
+        || serde_json::json!(primitives),
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn routes(
@@ -322,6 +348,10 @@ fn command_line(app: &App) -> Result<clap::Command, StartError> {
                 (&format!("{name} routes --json"), "for programs"),
             ]),
         ),
+        clap::Command::new("scopes")
+            .about("Lists what knows something across requests, and how far it reaches: this process, or all nodes")
+            .arg(json())
+            .after_help(examples(&[(&format!("{name} scopes"), "what a second node changes")])),
         clap::Command::new("migrate")
             .about("Brings the database up to date")
             .arg(

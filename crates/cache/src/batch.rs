@@ -28,6 +28,9 @@ where
     /// A value, or none, for each key, in the keys' order.
     pub(crate) async fn many(self: Arc<Self>, ctx: Ctx, keys: Vec<K>) -> Result<Vec<Option<Arc<V>>>> {
         let loader = self.loader.clone().ok_or_else(|| self.no_loader())?;
+        if !self.config.enabled {
+            return self.many_unkept(&ctx, keys, &loader).await;
+        }
         let until = self.until(&ctx, Instant::now());
         let least = self.least(&ctx).await;
         let mut missing = Vec::new();

@@ -2,57 +2,74 @@
 
 use std::time::Duration;
 
+use burgeon_core::units::{self, Size};
+use serde::{Deserialize, Serialize};
+
 use crate::far;
 
 /// Defaults of the caches of an application; each named cache may change its own copy.
 ///
 /// The safe settings are the defaults: stale instead of down, jitter, every load bounded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How many entries a cache holds that is not given bytes. 10,000. Beyond, the least useful leave.
+    /// Whether anything is cached at all. Default `true`. Without, every read runs its loader, nothing is kept and nothing
+    /// shared: for measuring what the caches are worth, and for finding out whether one is to blame.
+    pub enabled: bool,
+    /// How many entries a cache holds that is not given bytes. Default 10,000; beyond, the least useful leave.
     pub entries: u64,
-    /// How long a value is fresh. 30 s. A loader may say otherwise for its value.
+    /// How long a value is fresh. Default 30 s. A cache, or a loader for its value, may say otherwise.
+    #[serde(with = "units::duration")]
     pub ttl: Duration,
-    /// By which part lifetimes vary at random, either way. 0.05, so that what was stored together does not expire
+    /// By which part lifetimes vary at random, either way. Default 0.05, so that what was stored together does not expire
     /// together. 0 is off; at most 0.5.
     pub jitter: f64,
-    /// How long "not found" is believed, at most as long as `ttl`. 60 s.
+    /// How long "not found" is believed, at most as long as `ttl`. Default 60 s.
+    #[serde(with = "units::duration")]
     pub negative_ttl: Duration,
-    /// How long a value is kept beyond its freshness, to be served when it cannot be loaded. 1 day; zero is off: choose that for
-    /// permissions and logins.
+    /// How long a value is kept beyond its freshness, to be served when it cannot be loaded. Default 1 day; zero is off: choose that
+    /// for permissions and logins.
+    #[serde(with = "units::duration")]
     pub stale_max: Duration,
     /// After a failed load the stale value counts as fresh for this long, so that an origin in trouble is asked once per
-    /// throttle and not once per request. 30 s.
+    /// throttle and not once per request. Default 30 s.
+    #[serde(with = "units::duration")]
     pub throttle: Duration,
-    /// How long after its freshness a value is still served at once while one load goes on behind it. Zero: callers wait
-    /// for the new value (up to `soft_timeout`).
+    /// How long after its freshness a value is still served at once while one load goes on behind it. Default 0: callers
+    /// wait for the new value (up to `soft_timeout`).
+    #[serde(with = "units::duration")]
     pub revalidate: Duration,
-    /// From which part of its life on a value may be refreshed early, so that nobody waits when it expires. 0.8; 1 is
-    /// off. When within that part is decided by XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015), earlier by the time
+    /// From which part of its life on a value may be refreshed early, so that nobody waits when it expires. Default
+    /// 0.8; 1 is off. When within that part is decided by XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015), earlier by the time
     /// that the last load took.
     pub eager: f64,
-    /// XFetch's haste: above 1 earlier, below later. 1.
+    /// XFetch's haste: above 1 earlier, below later. Default 1.
     pub beta: f64,
     /// A caller with a stale value at hand waits for a load at most this long, and at most a quarter of its remaining
-    /// time; then it takes the stale one and the load goes on. 500 ms.
+    /// time; then it takes the stale one and the load goes on. Default 500 ms.
+    #[serde(with = "units::duration")]
     pub soft_timeout: Duration,
-    /// The longest that a load may take. 10 s; a caller's own deadline may end its wait earlier.
+    /// The longest that a load may take. Default 10 s; a caller's own deadline may end its wait earlier.
+    #[serde(with = "units::duration")]
     pub load_timeout: Duration,
-    /// Whether a load is brought to its end when nobody waits for it any more. Yes: its value is as good.
+    /// Whether a load is brought to its end when nobody waits for it any more. Default `true`: its value is as good.
     pub background_completion: bool,
-    /// The largest weight in bytes that is stored, in caches measured in bytes. 1 MiB. What is larger is served, counted, and
+    /// The largest weight that is stored, in caches measured in bytes. Default 1 MiB. What is larger is served, counted, and
     /// not kept.
-    pub payload_limit: u64,
-    /// Counters that invalidations of keys are told by; a power of two. 4,096 (128 KiB). Keys that share one cost each other
+    pub payload_limit: Size,
+    /// Counters that invalidations of keys are told by; a power of two. Default 4,096 (128 KiB). Keys that share one cost each other
     /// a load now and then, never a stale value.
     pub stripes: usize,
-    /// How old a value may be that is served while this node does not hear every other. 5 s. The state of the news says
-    /// when that is ([`News::Aging`](crate::News::Aging)).
+    /// How old a value may be that is served while this node does not hear every other. Default 5 s. The state of the
+    /// news says when that is ([`News::Aging`](crate::News::Aging)).
+    #[serde(with = "units::duration")]
     pub age_unheard: Duration,
-    /// How long a reader waits for the news of what it has itself changed on another node. 20 ms; then it loads.
+    /// How long a reader waits for the news of what it has itself changed on another node. Default 20 ms; then it
+    /// loads.
+    #[serde(with = "units::duration")]
     pub own_write_wait: Duration,
     /// Whether what a transaction invalidates is also written down in it, so that the other nodes learn of it though
-    /// this process dies right after the commit. No: then they find out by this node's silence, and serve nothing older
+    /// this process dies right after the commit. Default `false`: then they find out by this node's silence, and serve nothing older
     /// than `age_unheard`. It costs a row per invalidation.
     pub durable: bool,
     /// The second tier.
@@ -62,6 +79,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            enabled: true,
             entries: 10_000,
             ttl: Duration::from_secs(30),
             jitter: 0.05,
@@ -74,7 +92,7 @@ impl Default for Config {
             soft_timeout: Duration::from_millis(500),
             load_timeout: Duration::from_secs(10),
             background_completion: true,
-            payload_limit: 1 << 20,
+            payload_limit: Size::mib(1),
             stripes: 4_096,
             age_unheard: Duration::from_secs(5),
             own_write_wait: Duration::from_millis(20),

@@ -108,7 +108,8 @@ where
         let (stamp, tags) = (stored.stamp, stored.tags.clone());
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let inserted = self.near.insert_if(hash, key.clone(), stored, weight, |present| {
-            self.generations.now(hash) == generation
+            self.config.enabled
+                && self.generations.now(hash) == generation
                 && self.tombstones.verdict(stamp, &tags) == Verdict::Alive
                 // A flight that was overtaken by another one of the same generation.
                 && present.is_none_or(|present| present.stamp <= stamp)
@@ -129,7 +130,7 @@ where
             (Measure::Bytes(measure), Some(value)) => said.unwrap_or_else(|| measure(key, value)),
             (Measure::Bytes(_), None) => said.unwrap_or(0),
         };
-        (weight <= self.config.payload_limit).then(|| weight.saturating_add(OVERHEAD))
+        (weight <= self.config.payload_limit.as_bytes()).then(|| weight.saturating_add(OVERHEAD))
     }
 
     /// The life of a value that is stored now.

@@ -49,6 +49,7 @@ mod news;
 #[cfg(test)]
 #[path = "near/tests.rs"]
 mod near_tests;
+mod off;
 mod stored;
 mod sync;
 mod tags;

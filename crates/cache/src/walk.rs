@@ -75,6 +75,9 @@ where
     where
         B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
     {
+        if !self.config.enabled {
+            return self.unkept(begin(Load::new(ctx, None), key).await?);
+        }
         let started = Instant::now();
         let until = self.until(&ctx, started);
         let least = self.least(&ctx).await;

@@ -14,6 +14,8 @@ create table burgeon_member (
     version text not null,
     roles text not null,
     address text not null,
+    -- What carries the node's bus; two nodes hear each other only if it is the same.
+    bus text not null,
     -- Microseconds since 1970 on the database's clock.
     joined integer not null,
     seen integer not null

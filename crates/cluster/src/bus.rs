@@ -38,7 +38,7 @@ mod run;
 mod sources;
 mod subscription;
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burgeon_core::{Deadline, Error, Result};
@@ -81,6 +81,8 @@ struct Shared {
     /// Told after every step of the sources.
     stepped: Notify,
     state: AtomicU8,
+    /// The last of this node's messages that the link has taken.
+    sent: AtomicU64,
     meters: BusMeters,
 }
 
@@ -118,6 +120,7 @@ impl Bus {
             sources: Mutex::new(Sources::new(node)),
             stepped: Notify::new(),
             state: AtomicU8::new(State::Cut as u8),
+            sent: AtomicU64::new(0),
             meters: BusMeters::new(meters, link.name()),
             config,
         }));
@@ -193,6 +196,14 @@ impl Bus {
     pub async fn applied(&self, stamp: Stamp, until: Deadline) -> bool {
         let applied = self.until(|bus| bus.has_applied(stamp));
         timeout_at(Instant::from_std(until.instant()), applied).await.is_ok()
+    }
+
+    /// Waits until the link has taken all that this node has said so far, or the deadline, and says which. For a process
+    /// that ends soon after it has said something.
+    pub async fn flushed(&self, until: Deadline) -> bool {
+        let last = self.0.outbox.last();
+        let sent = self.until(move |bus| bus.0.sent.load(Ordering::Acquire) >= last);
+        timeout_at(Instant::from_std(until.instant()), sent).await.is_ok()
     }
 
     /// Resolves once everybody is heard.

@@ -14,13 +14,20 @@
 //! database nothing here works, and neither does the application.
 
 pub mod bus;
+mod config;
 pub mod lease;
 pub mod limits;
 pub mod members;
 mod node;
+mod scope;
 
 pub use bus::{Bus, Delivery, Gap, Message, Stamp, State};
+pub use config::{Carrier, Config};
+pub use lease::Leases;
+pub use limits::Limits;
+pub use members::Members;
 pub use node::NodeId;
+pub use scope::Scope;
 
 /// The tables of leases, members and limits, for the migrator.
 pub fn migrations() -> &'static [burgeon_db::Migration] {

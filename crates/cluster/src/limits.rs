@@ -50,9 +50,17 @@ pub struct Config {
     pub patience: Duration,
 }
 
-/// Keeps one limit, by key. Cloning shares it.
+/// Makes limits that all nodes share. Cloning shares it.
 #[derive(Clone)]
 pub struct Limits {
+    db: Db,
+    members: Option<Members>,
+    meters: Meters,
+}
+
+/// Keeps one limit, by key. Cloning shares it.
+#[derive(Clone)]
+pub struct Limit {
     db: Db,
     name: Cow<'static, str>,
     members: Option<Members>,
@@ -113,38 +121,37 @@ impl Config {
 }
 
 impl Limits {
-    /// Keeps a limit called `name`, which is part of its keys. With members, a node that must decide alone allows its share.
-    /// The [migrations](crate::migrations) must have run.
+    /// Limits that are kept in `db`. With members, a node that must decide alone allows its share. The
+    /// [migrations](crate::migrations) must have run before the first is asked.
+    pub fn new(db: &Db, members: Option<Members>, meters: &Meters) -> Self {
+        Self { db: db.clone(), members, meters: meters.clone() }
+    }
+
+    /// A limit called `name`, which is part of its keys: the same on all nodes.
     ///
     /// # Errors
     /// [`Kind::Invalid`](burgeon_core::Kind::Invalid) when the configuration makes no sense.
-    pub fn new(
-        db: &Db,
-        name: impl Into<Cow<'static, str>>,
-        config: &Config,
-        members: Option<Members>,
-        meters: &Meters,
-    ) -> Result<Self> {
+    pub fn named(&self, name: impl Into<Cow<'static, str>>, config: &Config) -> Result<Limit> {
         config.validate().map_err(Error::invalid)?;
         let name = name.into();
         // Rounded up, because a limit is a promise of at most.
         let each = config.per.as_micros().div_ceil(u128::from(config.limit)) as i64;
         let burst = if config.burst == 0 { config.limit } else { config.burst };
         let counter = |decision| {
-            meters.counter(
+            self.meters.counter(
                 "limit_decisions_total",
                 "Decisions of a shared rate limit.",
                 &[("limit", &*name), ("decision", decision)],
             )
         };
-        Ok(Self {
+        Ok(Limit {
             meters: LimitMeters {
                 allowed: counter("allowed"),
                 refused: counter("refused"),
                 alone: counter("decided_alone"),
             },
-            db: db.clone(),
-            members,
+            db: self.db.clone(),
+            members: self.members.clone(),
             each,
             burst: each.saturating_mul(i64::from(burst)),
             patience: config.patience,
@@ -153,7 +160,9 @@ impl Limits {
             name,
         })
     }
+}
 
+impl Limit {
     /// Whether `key` may do something that costs `cost` of its allowance.
     ///
     /// # Errors

@@ -4,6 +4,11 @@
 //! it is not: a failure detector to decide by. A node that is not seen may still run; who must not act beside it uses a
 //! [lease](crate::lease).
 //!
+//! ```text
+//!   awaiting ── join ──▶ a row, touched every 2 s ── tasks stop ──▶ the row is gone
+//!       └─ stand_alone ─▶ no row: the only member, where there can be but one
+//! ```
+//!
 //! # Invariants
 //! - A node whose row was not touched for ten seconds is gone for all, at the same time on the database's clock.
 //! - A node that leaves takes its row with it. Rows of those that could not are removed a minute after.
@@ -11,10 +16,10 @@
 //! # When it breaks
 //! Without the database the last known members stand, and [`Members::age`] says how old that is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Deadline, Result};
+use burgeon_core::{Ctx, Deadline, Error, Result};
 use burgeon_db::{Db, Row, sql};
 use burgeon_meter::{Gauge, Meters};
 use burgeon_runtime::{Restart, Tasks};
@@ -44,6 +49,9 @@ pub struct About {
     pub roles: Vec<String>,
     /// Where other nodes reach it; empty when they do not.
     pub address: String,
+    /// What carries its bus and how often it beats, as [`Link::fingerprint`](crate::bus::Link::fingerprint) says it; empty
+    /// when it has none. Two nodes hear each other only if it is the same.
+    pub bus: String,
 }
 
 /// A node that lives, as far as the database knows.
@@ -63,14 +71,20 @@ pub struct Member {
 pub struct Members(Arc<Inner>);
 
 struct Inner {
-    db: Db,
     node: NodeId,
-    about: About,
-    bus: Option<Bus>,
+    /// Set once, by whoever joins.
+    place: OnceLock<Place>,
     // Not a tokio mutex: nothing awaits under it.
     seen: Mutex<Instant>,
     told: watch::Sender<Vec<Member>>,
     alive: Gauge,
+}
+
+/// Where a node is a member.
+struct Place {
+    db: Db,
+    about: About,
+    bus: Option<Bus>,
 }
 
 #[derive(Row)]
@@ -80,29 +94,30 @@ struct MemberRow {
     version: String,
     roles: String,
     address: String,
+    bus: String,
     since: i64,
 }
 
 impl Members {
+    /// The members as `node` sees them before it has [joined](Self::join): nobody. Handed out at start, when there are no
+    /// tables yet.
+    pub fn awaiting(node: NodeId, meters: &Meters) -> Self {
+        let alive = meters.gauge("cluster_members", "Nodes that live, as far as the database knows.", &[]);
+        let (told, _) = watch::channel(Vec::new());
+        Self(Arc::new(Inner { node, place: OnceLock::new(), seen: Mutex::new(Instant::now()), told, alive }))
+    }
+
     /// Joins, and stays until `tasks` stop. With a bus, nodes that are gone are forgotten there. The
     /// [migrations](crate::migrations) must have run.
     ///
     /// # Errors
-    /// Whatever befell the database.
-    pub async fn join(
-        db: &Db,
-        node: NodeId,
-        about: About,
-        bus: Option<Bus>,
-        tasks: &Tasks,
-        meters: &Meters,
-    ) -> Result<Self> {
-        let alive = meters.gauge("cluster_members", "Nodes that live, as far as the database knows.", &[]);
-        let (told, _) = watch::channel(Vec::new());
-        let seen = Mutex::new(Instant::now());
-        let members = Self(Arc::new(Inner { db: db.clone(), node, about, bus, seen, told, alive }));
-        members.turn().await?;
-        let (own, stopping) = (members.clone(), tasks.stopping());
+    /// Whatever befell the database; [`Kind::Internal`](burgeon_core::Kind::Internal) when it has joined before.
+    pub async fn join(&self, db: &Db, about: About, bus: Option<Bus>, tasks: &Tasks) -> Result<()> {
+        if self.0.place.set(Place { db: db.clone(), about, bus }).is_err() {
+            return Err(Error::internal("this node is a member already"));
+        }
+        self.turn().await?;
+        let (own, stopping) = (self.clone(), tasks.stopping());
         drop(tasks.supervise("cluster.members", Restart::default(), move || {
             let (members, stopping) = (own.clone(), stopping.clone());
             async move {
@@ -116,7 +131,23 @@ impl Members {
                 }
             }
         }));
-        Ok(members)
+        Ok(())
+    }
+
+    /// The only member, without a row and without a beat: where there can be but one, as on a SQLite file that is claimed.
+    pub fn stand_alone(&self, about: About) {
+        self.0.alive.set(1);
+        self.0.told.send_replace(vec![Member { node: self.0.node, about, since: Duration::ZERO }]);
+    }
+
+    /// Which node this is.
+    pub fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// Who lives beside this node.
+    pub fn others(&self) -> Vec<Member> {
+        self.alive().into_iter().filter(|member| member.node != self.0.node).collect()
     }
 
     /// Who lives, this node included, the oldest first.
@@ -124,8 +155,11 @@ impl Members {
         self.0.told.borrow().clone()
     }
 
-    /// How long ago the database last said so.
+    /// How long ago the database last said so; nothing, where nobody needs to be asked.
     pub fn age(&self) -> Duration {
+        if self.0.place.get().is_none() {
+            return Duration::ZERO;
+        }
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
@@ -141,37 +175,31 @@ impl Members {
     /// Whatever befell the database.
     pub async fn turn(&self) -> Result<()> {
         let inner = &*self.0;
+        let Some(Place { db, about, bus }) = inner.place.get() else {
+            return Err(Error::internal("this node is no member yet"));
+        };
         let ctx = within(TURN);
-        let write = inner.db.write(&ctx);
-        let about = &inner.about;
+        let write = db.write(&ctx);
         sql!(
             "touch_member",
-            sqlite: "insert into burgeon_member (node, name, version, roles, address, joined, seen)
-                     values ($1, $2, $3, $4, $5, cast(unixepoch('subsec') * 1000000 as integer),
+            sqlite: "insert into burgeon_member (node, name, version, roles, address, bus, joined, seen)
+                     values ($1, $2, $3, $4, $5, $6, cast(unixepoch('subsec') * 1000000 as integer),
                              cast(unixepoch('subsec') * 1000000 as integer))
                      on conflict (node) do update set seen = excluded.seen",
-            postgres: "insert into burgeon_member (node, name, version, roles, address, joined, seen)
-                       values ($1, $2, $3, $4, $5, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+            postgres: "insert into burgeon_member (node, name, version, roles, address, bus, joined, seen)
+                       values ($1, $2, $3, $4, $5, $6, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
                                (extract(epoch from clock_timestamp()) * 1000000)::bigint)
                        on conflict (node) do update set seen = excluded.seen",
             inner.node.to_string(),
             about.name.clone(),
             about.version.clone(),
             about.roles.join(" "),
-            about.address.clone()
+            about.address.clone(),
+            about.bus.clone()
         )
         .execute(&write)
         .await?;
-        let rows: Vec<MemberRow> = sql!(
-            "living_members",
-            sqlite: "select node, name, version, roles, address, seen - joined as since from burgeon_member
-                     where seen > cast(unixepoch('subsec') * 1000000 as integer) - $1 order by joined, node",
-            postgres: "select node, name, version, roles, address, seen - joined as since from burgeon_member
-                       where seen > (extract(epoch from clock_timestamp()) * 1000000)::bigint - $1 order by joined, node",
-            GONE.as_micros() as i64
-        )
-        .all(&write)
-        .await?;
+        let rows = living(db, &ctx).await?;
         sql!(
             "remove_members",
             sqlite: "delete from burgeon_member where seen < cast(unixepoch('subsec') * 1000000 as integer) - $1",
@@ -184,7 +212,7 @@ impl Members {
         let members: Vec<_> = rows.into_iter().filter_map(MemberRow::member).collect();
         *inner.seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         inner.alive.set(members.len() as i64);
-        if let Some(bus) = &inner.bus {
+        if let Some(bus) = bus {
             let before: Vec<NodeId> = inner.told.borrow().iter().map(|member| member.node).collect();
             // Who was a member and is none: not who is heard already and has no row yet.
             for gone in before.into_iter().filter(|node| members.iter().all(|member| member.node != *node)) {
@@ -200,10 +228,11 @@ impl Members {
     }
 
     async fn leave(&self) -> Result<()> {
+        let Some(Place { db, .. }) = self.0.place.get() else { return Ok(()) };
         let ctx = within(Duration::from_secs(1));
         let leaving =
             sql!("leave_members", "delete from burgeon_member where node = $1", self.0.node.to_string());
-        let left = timeout(Duration::from_secs(1), leaving.execute(&self.0.db.write(&ctx))).await;
+        let left = timeout(Duration::from_secs(1), leaving.execute(&db.write(&ctx))).await;
         if !matches!(left, Ok(Ok(_))) {
             tracing::debug!("left without a good-bye; the row counts as gone in ten seconds");
         }
@@ -221,10 +250,32 @@ impl MemberRow {
                 version: self.version,
                 roles: self.roles.split_whitespace().map(str::to_owned).collect(),
                 address: self.address,
+                bus: self.bus,
             },
             since: Duration::from_micros(u64::try_from(self.since).unwrap_or(0)),
         })
     }
+}
+
+/// Who lives, for somebody who is no member: a command that runs beside the nodes. The oldest first.
+///
+/// # Errors
+/// Whatever befell the database.
+pub async fn alive(db: &Db) -> Result<Vec<Member>> {
+    Ok(living(db, &within(TURN)).await?.into_iter().filter_map(MemberRow::member).collect())
+}
+
+async fn living(db: &Db, ctx: &Ctx) -> Result<Vec<MemberRow>> {
+    sql!(
+        "living_members",
+        sqlite: "select node, name, version, roles, address, bus, seen - joined as since from burgeon_member
+                 where seen > cast(unixepoch('subsec') * 1000000 as integer) - $1 order by joined, node",
+        postgres: "select node, name, version, roles, address, bus, seen - joined as since from burgeon_member
+                   where seen > (extract(epoch from clock_timestamp()) * 1000000)::bigint - $1 order by joined, node",
+        GONE.as_micros() as i64
+    )
+    .all(&db.read(ctx).primary())
+    .await
 }
 
 fn within(limit: Duration) -> Ctx {

@@ -29,6 +29,7 @@
 //! - Nothing waits without a bound: the request's deadline, or the limits of [`Config`], whichever is stricter.
 //! - Every failure is a [`Fault`] behind the house's error, with the statement's name and line.
 
+mod beside;
 mod bulk;
 mod cell;
 mod check;

@@ -9,7 +9,7 @@ use burgeon::App;
 use crate::support::Place;
 
 /// Where the keys below a prefix are declared. A key that is found nowhere fails the test.
-const DECLARED: [(&str, &str, &str); 11] = [
+const DECLARED: [(&str, &str, &str); 14] = [
     ("app", "crates/burgeon/src/settings.rs", "Config"),
     ("http", "crates/http/src/config.rs", "Config"),
     ("http.cors", "crates/http/src/config.rs", "Cors"),
@@ -19,6 +19,9 @@ const DECLARED: [(&str, &str, &str); 11] = [
     ("database.sqlite", "crates/db/src/config.rs", "Sqlite"),
     ("database.routing", "crates/db/src/postgres/fleet/config.rs", "Routing"),
     ("database.postgres", "crates/db/src/postgres/config.rs", "Config"),
+    ("cluster", "crates/cluster/src/config.rs", "Config"),
+    ("cluster.bus", "crates/cluster/src/bus/config.rs", "Config"),
+    ("cache", "crates/cache/src/config.rs", "Config"),
     ("runtime", "crates/runtime/src/config.rs", "Config"),
     ("telemetry", "crates/telemetry/src/config.rs", "Config"),
 ];

@@ -14,3 +14,4 @@ mod documented;
 mod documents;
 mod refused_by_the_compiler;
 mod support;
+mod together;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use burgeon_core::units::format_duration;
+use burgeon_core::units::{Size, format_duration};
 use burgeon_core::{Ctx, Error, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
@@ -79,7 +79,7 @@ impl Responses {
                 own.stale_max = settings.keep;
                 own.load_timeout = settings.load_timeout;
                 // Headers may weigh something, too.
-                own.payload_limit = settings.body_limit.as_bytes().saturating_add(64 * 1024);
+                own.payload_limit = Size::bytes(settings.body_limit.as_bytes().saturating_add(64 * 1024));
                 // Responses say to the second how long they are fresh. They are refreshed early by their own word alone.
                 own.jitter = 0.0;
                 own.eager = 1.0;

@@ -174,7 +174,7 @@ async fn bytes_are_bounded_and_what_is_too_large_is_served_and_not_kept() {
         .caches
         .named("it")
         .bytes(burgeon_core::units::Size::kib(256), |_, value: &Vec<u8>| value.len() as u64)
-        .with(|config| config.payload_limit = 10_000)
+        .with(|config| config.payload_limit = burgeon_core::units::Size::bytes(10_000))
         .loader((), async |(), _: Load, key: u32| Ok(vec![0u8; key as usize]));
     for key in 0..10_000u32 {
         let value = cache.get(&house.ctx, &(key % 3_000)).await.unwrap().unwrap();

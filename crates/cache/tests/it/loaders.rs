@@ -3,7 +3,7 @@
 use burgeon_cache::{Cache, Config, Fault, Load, Loaded};
 use burgeon_core::Result;
 
-use crate::house::{Origin, house};
+use crate::house::{Origin, house, house_with};
 
 #[tokio::test(start_paused = true)]
 async fn a_loader_of_the_callers_own_is_shared_like_any_other() {
@@ -77,4 +77,29 @@ async fn a_view_says_what_is_there() {
     assert_eq!((view.hits, view.misses, view.loading), (1, 3, 0));
     assert_eq!(view.rules, ["queues"]);
     assert_eq!(house.caches.view(), [view]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn switched_off_every_read_loads_and_nothing_is_kept_or_shared() {
+    let house = house_with(|config| config.enabled = false);
+    let origin = Origin::new(1);
+    let cache = house.cache(&origin, |named| named);
+    for _ in 0..2 {
+        assert_eq!(cache.get(&house.ctx, &1).await.unwrap().as_deref(), Some(&1));
+    }
+    cache.set(&house.ctx, &1, 9);
+    origin.set(2);
+    assert_eq!(cache.get(&house.ctx, &1).await.unwrap().as_deref(), Some(&2));
+    let both = cache.get_many(&house.ctx, &[1, 2]).await.unwrap();
+    assert_eq!(both.iter().map(|value| value.as_deref().copied()).collect::<Vec<_>>(), [Some(2), Some(2)]);
+    assert_eq!((origin.loads(), cache.peek(&1)), (5, None));
+    // Two at once are two loads: nobody waits for another's.
+    origin.hold_all();
+    let (one, other) = (cache.get(&house.ctx, &1), cache.get(&house.ctx, &1));
+    let held = async {
+        origin.begun(7).await;
+        origin.release();
+    };
+    let (one, other, ()) = tokio::join!(one, other, held);
+    assert!(one.is_ok() && other.is_ok());
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use burgeon_core::{Ctx, Deadline, Error, Result};
+use burgeon_core::{Ctx, Deadline, Error, Result, units};
 use burgeon_db::{Db, Heard, Listener, Notifier};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::Config;
 use super::hub::{Hub, HubEar};
+use crate::Scope;
 
 /// How long opening a link may take.
 const OPENING: Duration = Duration::from_secs(5);
@@ -40,11 +42,28 @@ pub(super) enum Ear {
 }
 
 impl Link {
-    /// What its meters are called.
-    pub(super) fn name(&self) -> &'static str {
+    /// What it is called, in meters and where nodes speak of each other.
+    pub fn name(&self) -> &'static str {
         match self {
             Link::InProcess(_) => "in-process",
             Link::Postgres { .. } => "postgres",
+        }
+    }
+
+    /// How far it carries.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Link::InProcess(_) => Scope::Local,
+            Link::Postgres { .. } => Scope::Cluster,
+        }
+    }
+
+    /// What two nodes must have in common to hear each other, for [`About::bus`](crate::members::About::bus).
+    pub fn fingerprint(&self, config: &Config) -> String {
+        let beat = units::format_duration(config.heartbeat);
+        match self {
+            Link::InProcess(_) => format!("{}, beats every {beat}", self.name()),
+            Link::Postgres { channel, .. } => format!("{} {channel}, beats every {beat}", self.name()),
         }
     }
 

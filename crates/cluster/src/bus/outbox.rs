@@ -47,6 +47,11 @@ impl Outbox {
         (sequence, lost)
     }
 
+    /// The number of the message that was said last; 0 before the first.
+    pub(super) fn last(&self) -> u64 {
+        self.inner().last
+    }
+
     /// All that was said since the last time.
     pub(super) fn take(&self) -> VecDeque<Frame> {
         std::mem::take(&mut self.inner().fresh)

@@ -112,8 +112,7 @@ impl Speaker {
                     saying = None.into();
                     // On an error the frames stay, and are said again: who has heard them knows their numbers.
                     said?;
-                    self.unsent.drain(..self.on_the_way);
-                    self.on_the_way = 0;
+                    self.has_sent();
                 }
                 () = bus.0.outbox.filled() => self.take_own(),
                 _ = beat.tick() => {
@@ -131,12 +130,12 @@ impl Speaker {
                     let farewell = async {
                         if let Some(said) = saying.await {
                             said?;
-                            self.unsent.drain(..self.on_the_way);
+                            self.has_sent();
                         }
                         while !self.unsent.is_empty() {
                             let packet = self.packet();
                             mouth.say(packet).await?;
-                            self.unsent.drain(..self.on_the_way);
+                            self.has_sent();
                         }
                         Ok::<_, Error>(())
                     };
@@ -180,6 +179,16 @@ impl Speaker {
             }
         }
         self.unsent.push_back(frame);
+    }
+
+    /// The packet under way has been taken by the link.
+    fn has_sent(&mut self) {
+        // A beat carries the number of the message before it.
+        if let Some(last) = self.unsent.drain(..self.on_the_way).last() {
+            self.bus.0.sent.fetch_max(last.stamp.sequence, Ordering::AcqRel);
+            self.bus.0.stepped.notify_waiters();
+        }
+        self.on_the_way = 0;
     }
 
     /// As many frames as fit.

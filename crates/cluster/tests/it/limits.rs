@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use burgeon_cluster::limits::{Config, Limits, sweep_once};
+use burgeon_cluster::limits::{Config, Limit, Limits, sweep_once};
 use burgeon_core::{Ctx, Kind};
 use burgeon_db::{Db, sql};
 use burgeon_meter::Meters;
@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 
 use crate::yard::{Yard, open, within};
 
-fn limits(db: &Db, config: &Config) -> Limits {
-    Limits::new(db, "test", config, None, &Meters::new()).unwrap()
+fn limits(db: &Db, config: &Config) -> Limit {
+    Limits::new(db, None, &Meters::new()).named("test", config).unwrap()
 }
 
 /// So patient that the busiest machine decides.

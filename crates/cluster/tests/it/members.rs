@@ -13,7 +13,13 @@ use crate::yard::{Yard, within};
 
 fn about(name: &str) -> About {
     let roles = vec!["web".to_owned(), "worker".to_owned()];
-    About { name: name.to_owned(), version: "1.2.3".to_owned(), roles, address: "127.0.0.1:3000".to_owned() }
+    About {
+        name: name.to_owned(),
+        version: "1.2.3".to_owned(),
+        roles,
+        address: "127.0.0.1:3000".to_owned(),
+        bus: "postgres, beats every 1s".to_owned(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +30,9 @@ async fn every_node_sees_all_who_live_and_soon_not_those_who_left_or_died() {
         for db in yard.dbs().await {
             let tasks = Tasks::new(&meters);
             let node = NodeId::draw().unwrap();
-            let members = Members::join(&db, node, about("same-name"), None, &tasks, &meters).await.unwrap();
+            let members = Members::awaiting(node, &meters);
+            assert!(members.alive().is_empty());
+            members.join(&db, about("same-name"), None, &tasks).await.unwrap();
             nodes.push((node, members, tasks));
         }
         let count = nodes.len();
@@ -51,8 +59,8 @@ async fn every_node_sees_all_who_live_and_soon_not_those_who_left_or_died() {
         for (node, ago) in [(NodeId::from_bits(1), 71), (NodeId::from_bits(2), 11)] {
             sql!(
                 "test_dead_member",
-                "insert into burgeon_member (node, name, version, roles, address, joined, seen)
-                 select $1, '', '', '', '', 0, max(seen) - $2 from burgeon_member",
+                "insert into burgeon_member (node, name, version, roles, address, bus, joined, seen)
+                 select $1, '', '', '', '', '', 0, max(seen) - $2 from burgeon_member",
                 node.to_string(),
                 ago * 1_000_000_i64
             )
@@ -67,4 +75,13 @@ async fn every_node_sees_all_who_live_and_soon_not_those_who_left_or_died() {
         assert!(kept.contains(&NodeId::from_bits(2).to_string()));
         assert!(!kept.contains(&NodeId::from_bits(1).to_string()));
     }
+}
+
+#[tokio::test]
+async fn who_stands_alone_is_the_only_member_and_needs_no_table() {
+    let members = Members::awaiting(NodeId::from_bits(7), &Meters::new());
+    members.stand_alone(about("alone"));
+    assert_eq!(members.alive().len(), 1);
+    assert!(members.others().is_empty());
+    assert_eq!(members.age(), Duration::ZERO);
 }

@@ -401,6 +401,11 @@ impl Thread {
         (self.commit_takes * WORTH).clamp(PATIENCE.0, PATIENCE.1)
     }
 
+    /// The connection, for a look at it while the thread rests.
+    pub(super) fn lend(&self) -> Arc<Mutex<Conn>> {
+        Arc::clone(&self.conn)
+    }
+
     fn conn(&self) -> MutexGuard<'_, Conn> {
         locked(&self.conn)
     }

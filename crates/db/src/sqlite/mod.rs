@@ -188,6 +188,11 @@ impl Sqlite {
         self.begin(ctx, deadline, place, Class::Read).await?.run(|conn| conn.closed()).await
     }
 
+    /// See [`Writer::foreign_commits`].
+    pub(crate) fn foreign_commits(&self) -> Option<Result<i64, Fault>> {
+        self.writer.foreign_commits()
+    }
+
     /// Ends the threads. Blocks.
     pub(crate) fn close(&self) {
         // The writer last: its checkpoint can only finish when nobody reads any more.

@@ -14,7 +14,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -31,6 +31,7 @@ use super::GRACE;
 use super::brief::Briefs;
 use super::conn::Conn;
 use super::desk::{Desk, Session};
+use super::faults;
 use super::group::Thread;
 use super::inbox::Inbox;
 use super::job::{ABANDONED, Job, Statement, Ticket, Work};
@@ -39,6 +40,8 @@ use super::job::{ABANDONED, Job, Statement, Ticket, Work};
 pub(super) struct Writer {
     inbox: Arc<Inbox<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The thread's, looked at while it rests.
+    conn: Arc<Mutex<Conn>>,
     /// Whether another process holds the lock right now.
     blocked: Arc<AtomicBool>,
 }
@@ -48,11 +51,12 @@ impl Writer {
         let inbox = Arc::new(Inbox::new("the writer", config.queue));
         let blocked = Arc::new(AtomicBool::new(false));
         let mut thread = Thread::new(conn, &inbox, &blocked, path, config, meters);
+        let conn = thread.lend();
         let thread = std::thread::Builder::new()
             .name("sqlite-write".to_owned())
             .spawn(move || thread.serve())
             .map_err(|error| Fault::Unavailable { why: format!("no thread for the writer: {error}") })?;
-        Ok(Self { inbox, thread: Mutex::new(Some(thread)), blocked })
+        Ok(Self { inbox, thread: Mutex::new(Some(thread)), conn, blocked })
     }
 
     /// Does `work` in a transaction with others and answers after the commit.
@@ -132,6 +136,17 @@ impl Writer {
         } else {
             Fault::Timeout { whose: "waiting for the writer".to_owned(), after }
         }
+    }
+
+    /// A number that another process's commits change, and this one's do not; none while the thread works. Blocks for
+    /// microseconds.
+    pub(super) fn foreign_commits(&self) -> Option<Result<i64, Fault>> {
+        let conn = match self.conn.try_lock() {
+            Ok(conn) => conn,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(conn.number("pragma data_version").map_err(|error| faults::of(&error)))
     }
 
     /// Finishes what is queued, brings the log into the file, ends the thread. Blocks.

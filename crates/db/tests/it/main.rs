@@ -1,6 +1,7 @@
 //! The database through its public door.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
+mod beside;
 mod both;
 mod bulk;
 mod contract;
