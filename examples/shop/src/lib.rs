@@ -47,6 +47,7 @@ pub fn app() -> App {
         .module(orders::module)
         .module(storefront::module)
         .module(sales::module)
+        .command(catalog::price())
         .command(sales::import())
         .command(sales::report())
         .command(sales::replay())

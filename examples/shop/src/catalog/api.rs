@@ -19,4 +19,7 @@ pub trait Catalog {
 
     /// The first products of a shelf.
     async fn shelf(&self, ctx: &Ctx, shelf: Shelf, limit: i64) -> Result<Vec<Product>>;
+
+    /// From now on the product costs this; returns what it cost before.
+    async fn reprice(&self, ctx: &Ctx, id: ProductId, price: Money) -> Result<Money>;
 }

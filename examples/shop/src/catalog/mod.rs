@@ -1,14 +1,15 @@
 //! What the shop sells: products, their pictures, shelves and search.
 //!
 //! The module owns `catalog_product`. Other modules ask through [`CatalogApi`]; what they know about a product and the
-//! catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through `listing`.
+//! catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through [`Listing`].
 
 mod api;
 mod category;
-pub(crate) mod listing;
+mod listing;
 mod matching;
 mod pages;
 mod picture;
+mod price;
 mod product;
 mod repository;
 mod search;
@@ -18,6 +19,8 @@ mod words;
 
 pub use api::{Catalog, CatalogApi};
 pub use category::Category;
+pub use listing::Listing;
+pub use price::price;
 pub use product::{Product, ProductId};
 pub use search::{Found, Search, Shelf, Sort};
 
@@ -26,11 +29,12 @@ use burgeon::prelude::*;
 use service::Products;
 
 /// The module.
-pub fn module(db: Db) -> Module {
-    let products = Products::new(db);
+pub fn module(db: Db, caches: Caches) -> Module {
+    let products = Products::new(db, caches);
     Module::new("catalog")
         .migrations(migrations!["catalog/0001_products.sql", "catalog/0002_orders_of_search.sql"])
         .provides(CatalogApi::direct(products.clone()))
+        .shares(products.listing())
         .first_start("seed", seed::fill)
         .routes(Routes::new(products).routes([
             get("/api/products", pages::search).name("search products").tag("catalog"),

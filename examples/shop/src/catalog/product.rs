@@ -12,6 +12,13 @@ burgeon::id! {
     pub struct ProductId(i64);
 }
 
+impl ProductId {
+    /// What is cached of the product is under this tag, wherever it is cached.
+    pub fn tag(self) -> String {
+        format!("product:{self}")
+    }
+}
+
 /// A product.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize, JsonSchema)]
 pub struct Product {
@@ -56,6 +63,22 @@ impl Product {
     /// Where its page is.
     pub fn href(&self) -> String {
         format!("/products/{}", self.id)
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(crate) fn weight(&self) -> u64 {
+        let texts = [
+            &self.name,
+            &self.maker,
+            &self.description,
+            &self.material,
+            &self.colour,
+            &self.origin,
+            &self.care,
+            &self.shape,
+        ];
+        let texts: usize = texts.iter().map(|text| text.len()).sum();
+        (size_of::<Self>() + texts + self.size.as_ref().map_or(0, String::len)) as u64
     }
 
     /// Where its picture is. The address holds all the picture is made of, so it can be kept for ever.

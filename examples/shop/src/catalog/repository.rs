@@ -8,18 +8,6 @@ use super::search::Shelf;
 use super::seed::NewProduct;
 use super::words::words;
 
-pub(super) async fn find(on: &impl On<Reads>, id: ProductId) -> Result<Option<Product>> {
-    sql!(
-        "catalog_find",
-        "select id, name, maker, category, description, material, colour, size, origin, care, shape, price, added_at,
-                sold, in_stock, reviews, rating
-         from catalog_product where id = $1",
-        id
-    )
-    .optional(on)
-    .await
-}
-
 pub(super) async fn find_all(on: &impl On<Reads>, ids: &[ProductId]) -> Result<Vec<Product>> {
     sql!(
         "catalog_find_all",
@@ -57,6 +45,17 @@ pub(super) async fn shelf(on: &impl On<Reads>, shelf: Shelf, limit: i64) -> Resu
             .await
         }
     }
+}
+
+pub(super) async fn price(on: &impl On<Reads>, id: ProductId) -> Result<Option<Money>> {
+    sql!("catalog_price", "select price from catalog_product where id = $1", id).optional(on).await
+}
+
+pub(super) async fn reprice(tx: &Tx, id: ProductId, price: Money) -> Result<()> {
+    sql!("catalog_reprice", "update catalog_product set price = $2 where id = $1", id, price)
+        .execute(tx)
+        .await
+        .map(drop)
 }
 
 pub(super) async fn insert(tx: &Tx, products: Vec<NewProduct>) -> Result<u64> {

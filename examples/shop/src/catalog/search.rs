@@ -98,7 +98,7 @@ impl Search {
 }
 
 /// A shelf that needs no search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Shelf {
     /// What sells best.
     BestSellers,

@@ -1,39 +1,73 @@
-//! The catalogue's work: looking up, searching, shelves.
+//! The catalogue's work: looking up, searching, shelves, prices.
+//!
+//! Products and shelves are read through caches. A product lives there until something about it changes, and is then
+//! invalidated by whoever changes it, in the same transaction; a shelf is a selection that nobody counts on, so it may be half a
+//! minute old, except for its prices.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use burgeon::core::units::Size;
 use burgeon::prelude::*;
 
 use super::api::Catalog;
+use super::listing::Listing;
 use super::product::{Product, ProductId};
 use super::search::{Found, Search, Shelf};
 use super::{matching, repository};
+
+/// As long as nobody says otherwise, a product does not change.
+const PRODUCTS: Duration = Duration::from_secs(10 * 60);
+/// What sells best, or is new, need not be known to the second.
+const SHELVES: Duration = Duration::from_secs(30);
+/// Longer shelves are not for pages, and not worth keeping.
+const LONGEST_SHELF: i64 = 60;
 
 /// The catalogue.
 #[derive(Clone)]
 pub(super) struct Products {
     db: Db,
+    by_id: Cache<ProductId, Product>,
+    shelves: Cache<(Shelf, i64), Vec<Product>>,
 }
 
 impl Products {
-    pub(super) fn new(db: Db) -> Self {
-        Self { db }
+    pub(super) fn new(db: Db, caches: Caches) -> Self {
+        let by_id = caches
+            .named("product")
+            .ttl(PRODUCTS)
+            .bytes(Size::mib(16), |_, product: &Product| product.weight())
+            .batch_loader(db.clone(), load_products);
+        let shelves =
+            caches.named("shelf").ttl(SHELVES).revalidate(10 * SHELVES).loader(db.clone(), load_shelf);
+        Self { db, by_id, shelves }
     }
+
+    /// What other modules need to change what the catalogue says of a product.
+    pub(super) fn listing(&self) -> Listing {
+        Listing::new(self.by_id.clone())
+    }
+}
+
+async fn load_products(db: Db, load: Load, ids: Vec<ProductId>) -> Result<HashMap<ProductId, Product>> {
+    let found = repository::find_all(&db.read(&load), &ids).await?;
+    Ok(found.into_iter().map(|product| (product.id, product)).collect())
+}
+
+async fn load_shelf(db: Db, load: Load, (shelf, limit): (Shelf, i64)) -> Result<Vec<Product>> {
+    let products = repository::shelf(&db.read(&load), shelf, limit).await?;
+    products.iter().for_each(|product| load.tag(product.id.tag()));
+    Ok(products)
 }
 
 impl Catalog for Products {
     async fn product(&self, ctx: &Ctx, id: ProductId) -> Result<Option<Product>> {
-        repository::find(&self.db.read(ctx), id).await
+        Ok(self.by_id.get(ctx, &id).await?.map(|product| Product::clone(&product)))
     }
 
     async fn products(&self, ctx: &Ctx, ids: &[ProductId]) -> Result<Vec<Product>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found = repository::find_all(&self.db.read(ctx), ids).await?;
-        let mut by_id: HashMap<ProductId, Product> =
-            found.into_iter().map(|product| (product.id, product)).collect();
-        Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+        let found = self.by_id.get_many(ctx, ids).await?;
+        Ok(found.iter().flatten().map(|product| Product::clone(product)).collect())
     }
 
     async fn search(&self, ctx: &Ctx, search: Search) -> Result<Found> {
@@ -52,6 +86,26 @@ impl Catalog for Products {
     }
 
     async fn shelf(&self, ctx: &Ctx, shelf: Shelf, limit: i64) -> Result<Vec<Product>> {
-        repository::shelf(&self.db.read(ctx), shelf, limit).await
+        if limit > LONGEST_SHELF {
+            return repository::shelf(&self.db.read(ctx), shelf, limit).await;
+        }
+        let products = self.shelves.get(ctx, &(shelf, limit)).await?;
+        Ok(products.map(|products| Vec::clone(&products)).unwrap_or_default())
+    }
+
+    async fn reprice(&self, ctx: &Ctx, id: ProductId, price: Money) -> Result<Money> {
+        if price <= Money::ZERO {
+            return Err(Error::invalid("A price is more than nothing."));
+        }
+        self.db
+            .tx(ctx, async |tx| {
+                let before = repository::price(tx, id).await?.or_not_found("product")?;
+                repository::reprice(tx, id, price).await?;
+                // On every node, and once it is committed: nobody sees the old price from then on.
+                tx.invalidate(&self.by_id, id);
+                tx.invalidate_tag(&self.shelves, id.tag());
+                Ok(before)
+            })
+            .await
     }
 }

@@ -4,10 +4,10 @@ use burgeon::prelude::*;
 
 use super::api::Stock;
 use super::repository;
-use crate::catalog::{CatalogApi, Shelf, listing};
+use crate::catalog::{CatalogApi, Listing, Shelf};
 use crate::dice::Dice;
 
-pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi) -> Result<()> {
+pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi, listing: Listing) -> Result<()> {
     let products = catalog.shelf(&ctx, Shelf::BestSellers, i64::MAX).await?;
     let stock: Vec<Stock> = products
         .iter()
@@ -26,7 +26,7 @@ pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi) -> Result<()> {
     db.tx(&ctx, async |tx| {
         let there: Vec<_> =
             stock.iter().filter(|stock| stock.available > 0).map(|stock| stock.product).collect();
-        listing::stocked(tx, &there).await?;
+        listing.first_stock(tx, &there).await?;
         repository::insert_all(tx, stock.into_iter()).await?;
         Ok(())
     })

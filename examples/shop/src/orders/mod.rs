@@ -5,7 +5,8 @@
 //! # Invariants
 //! - An order exists with all its lines and its stock taken, or not at all: it is one transaction.
 //! - One checkout form places at most one order, however often it is sent.
-//! - A line keeps name and price as they were when it was bought.
+//! - A line keeps name and price as they were when it was bought: read in the order's own transaction, as its stock is, and
+//!   from no cache and no replica.
 
 mod api;
 mod basket;
@@ -21,8 +22,8 @@ pub use order::{Order, OrderLine, OrderToken, Place, Placing, PlacingLine};
 
 use burgeon::prelude::*;
 
-use crate::catalog::CatalogApi;
-use crate::inventory::InventoryApi;
+use crate::catalog::{CatalogApi, Listing};
+use crate::inventory::{InventoryApi, Stockroom};
 use crate::recommendations::RecommendationsApi;
 use service::Desk;
 
@@ -33,10 +34,12 @@ pub(crate) const FREE_DELIVERY_FROM: i64 = 50;
 pub fn module(
     db: Db,
     catalog: CatalogApi,
+    listing: Listing,
     inventory: InventoryApi,
+    stockroom: Stockroom,
     recommendations: RecommendationsApi,
 ) -> Module {
-    let desk = Desk::new(db, catalog, inventory, recommendations);
+    let desk = Desk::new(db, (catalog, listing), (inventory, stockroom), recommendations);
     Module::new("orders")
         .after(["catalog", "accounts", "inventory"])
         .migrations(migrations!["orders/0001_orders.sql"])

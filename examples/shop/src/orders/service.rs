@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::FREE_DELIVERY_FROM;
 use super::api::Orders;
-use super::order::{Order, OrderLine, OrderToken, Place, Placing};
+use super::order::{Order, OrderLine, OrderToken, Place, Placing, PlacingLine};
 use super::repository::{self, Head, NewHead};
 use crate::cart::Cart;
-use crate::catalog::{CatalogApi, Product, ProductId};
-use crate::inventory::{self, InventoryApi};
+use crate::catalog::{CatalogApi, Listing, Product, ProductId};
+use crate::inventory::{InventoryApi, Stockroom};
 use crate::recommendations::RecommendationsApi;
 
 /// Orders on the customer's page.
@@ -22,7 +22,9 @@ const LATEST: i64 = 50;
 pub(super) struct Desk {
     db: Db,
     catalog: CatalogApi,
+    listing: Listing,
     inventory: InventoryApi,
+    stockroom: Stockroom,
     recommendations: RecommendationsApi,
 }
 
@@ -66,11 +68,11 @@ impl Bill {
 impl Desk {
     pub(super) fn new(
         db: Db,
-        catalog: CatalogApi,
-        inventory: InventoryApi,
+        (catalog, listing): (CatalogApi, Listing),
+        (inventory, stockroom): (InventoryApi, Stockroom),
         recommendations: RecommendationsApi,
     ) -> Self {
-        Self { db, catalog, inventory, recommendations }
+        Self { db, catalog, listing, inventory, stockroom, recommendations }
     }
 
     /// The basket as it can be bought now.
@@ -108,20 +110,23 @@ impl Desk {
         heads.into_iter().map(|head| order(head, Vec::new())).collect()
     }
 
-    /// Names and prices as they are now.
-    async fn priced(&self, ctx: &Ctx, placing: &Placing) -> Result<Vec<OrderLine>> {
+    /// Names and prices as they are now, whatever a page has shown.
+    async fn priced(&self, tx: &Tx, placing: &Placing) -> Result<Vec<OrderLine>> {
         let ids: Vec<ProductId> = placing.lines.iter().map(|line| line.product).collect();
-        let products = self.catalog.products(ctx, &ids).await?;
-        if products.len() != ids.len() {
-            return Err(Error::not_found("The shop does not have one of these products."));
-        }
-        let line = |(product, placed): (Product, &super::order::PlacingLine)| OrderLine {
-            product: product.id,
-            name: product.name,
-            price: product.price,
-            quantity: placed.quantity,
+        let products = self.listing.current(tx, &ids).await?;
+        let mut by_id: HashMap<ProductId, Product> =
+            products.into_iter().map(|product| (product.id, product)).collect();
+        let line = |placed: &PlacingLine| {
+            let product = by_id.remove(&placed.product)?;
+            Some(OrderLine {
+                product: product.id,
+                name: product.name,
+                price: product.price,
+                quantity: placed.quantity,
+            })
         };
-        Ok(products.into_iter().zip(&placing.lines).map(line).collect())
+        let lines: Option<Vec<OrderLine>> = placing.lines.iter().map(line).collect();
+        lines.ok_or_else(|| Error::not_found("The shop does not have one of these products."))
     }
 }
 
@@ -130,13 +135,12 @@ impl Orders for Desk {
         if let Some(order) = self.order(ctx, placing.token).await? {
             return Ok(order);
         }
-        let lines = self.priced(ctx, &placing).await?;
-        let bill = Bill::of(lines.iter().map(|line| (line.price, line.quantity)))?;
-
         let placed = retry!(
             3,
             self.db
                 .tx(ctx, async |tx| {
+                    let lines = self.priced(tx, &placing).await?;
+                    let bill = Bill::of(lines.iter().map(|line| (line.price, line.quantity)))?;
                     let head = NewHead {
                         token: placing.token,
                         customer,
@@ -147,14 +151,16 @@ impl Orders for Desk {
                     };
                     // First of all, so that the same form sent twice takes stock once.
                     let Some(number) = repository::insert(tx, head).await? else { return Ok(false) };
-                    inventory::reserve(tx, lines.iter().map(|line| (line.product, line.quantity))).await?;
+                    self.stockroom
+                        .reserve(tx, lines.iter().map(|line| (line.product, line.quantity)))
+                        .await?;
                     repository::insert_lines(tx, number, &lines).await?;
                     Ok(true)
                 })
                 .await
         )?;
         if placed {
-            self.learn(ctx, &lines).await;
+            self.learn(ctx, &placing.lines).await;
         }
         self.order(ctx, placing.token).await?.or_not_found("order")
     }
@@ -169,7 +175,7 @@ impl Orders for Desk {
 
 impl Desk {
     /// Taste is not worth an order: what goes wrong here is written down and forgotten.
-    async fn learn(&self, ctx: &Ctx, lines: &[OrderLine]) {
+    async fn learn(&self, ctx: &Ctx, lines: &[PlacingLine]) {
         let products: Vec<ProductId> = lines.iter().map(|line| line.product).collect();
         if let Err(error) = self.recommendations.learn(ctx, &products).await {
             tracing::warn!(error = %error.detail(), "an order was not learnt from");

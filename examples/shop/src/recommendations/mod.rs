@@ -17,8 +17,8 @@ use crate::catalog::CatalogApi;
 use service::Pairs;
 
 /// The module.
-pub fn module(db: Db, catalog: CatalogApi) -> Module {
-    let pairs = Pairs::new(db, catalog);
+pub fn module(db: Db, caches: Caches, catalog: CatalogApi) -> Module {
+    let pairs = Pairs::new(db, caches, catalog);
     Module::new("recommendations")
         .after(["catalog"])
         .migrations(migrations!["recommendations/0001_pairs.sql"])

@@ -1,4 +1,9 @@
 //! Counting pairs and reading the strongest.
+//!
+//! Taste changes slowly: what goes with one product is cached, and served while it is asked for anew, so that nobody ever
+//! waits for it twice.
+
+use std::time::Duration;
 
 use burgeon::prelude::*;
 
@@ -8,17 +13,25 @@ use crate::catalog::{CatalogApi, Product, ProductId};
 
 /// An order of more products than this is a restocking, not a taste.
 const MOST: usize = 12;
+/// How long a taste is fresh, and for how long after that it is served while it is renewed.
+const FRESH: Duration = Duration::from_secs(60);
+const SERVED: Duration = Duration::from_secs(24 * 60 * 60);
+/// More companions of one product than any page shows.
+const COMPANIONS: i64 = 12;
 
 /// The pairs.
 #[derive(Clone)]
 pub(super) struct Pairs {
     db: Db,
     catalog: CatalogApi,
+    companions: Cache<ProductId, Vec<ProductId>>,
 }
 
 impl Pairs {
-    pub(super) fn new(db: Db, catalog: CatalogApi) -> Self {
-        Self { db, catalog }
+    pub(super) fn new(db: Db, caches: Caches, catalog: CatalogApi) -> Self {
+        let companions =
+            caches.named("companions").ttl(FRESH).revalidate(SERVED).loader(db.clone(), load_companions);
+        Self { db, catalog, companions }
     }
 
     pub(super) async fn products(&self, ctx: &Ctx, id: ProductId, limit: i64) -> Result<Vec<Product>> {
@@ -27,12 +40,22 @@ impl Pairs {
     }
 }
 
+async fn load_companions(db: Db, load: Load, product: ProductId) -> Result<Vec<ProductId>> {
+    repository::strongest(&db.read(&load), &[product], COMPANIONS).await
+}
+
 impl Recommendations for Pairs {
     async fn with(&self, ctx: &Ctx, products: &[ProductId], limit: i64) -> Result<Vec<ProductId>> {
-        if products.is_empty() {
-            return Ok(Vec::new());
+        match products {
+            [] => Ok(Vec::new()),
+            [product] if limit <= COMPANIONS => {
+                let companions = self.companions.get(ctx, product).await?;
+                let limit = usize::try_from(limit).unwrap_or(0);
+                Ok(companions.map(|all| all.iter().take(limit).copied().collect()).unwrap_or_default())
+            }
+            // Baskets are as many as there are visitors: what one asks, nobody asks again.
+            basket => repository::strongest(&self.db.read(ctx), basket, limit).await,
         }
-        repository::strongest(&self.db.read(ctx), products, limit).await
     }
 
     async fn learn(&self, ctx: &Ctx, products: &[ProductId]) -> Result<()> {

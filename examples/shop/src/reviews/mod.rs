@@ -15,12 +15,12 @@ pub use review::{Draft, Histogram, Review};
 
 use burgeon::prelude::*;
 
-use crate::catalog::CatalogApi;
+use crate::catalog::{CatalogApi, Listing};
 use service::Book;
 
 /// The module.
-pub fn module(db: Db, catalog: CatalogApi) -> Module {
-    let book = Book::new(db, catalog);
+pub fn module(db: Db, caches: Caches, catalog: CatalogApi, listing: Listing) -> Module {
+    let book = Book::new(db, caches, catalog, listing);
     Module::new("reviews")
         .after(["catalog"])
         .migrations(migrations!["reviews/0001_reviews.sql"])

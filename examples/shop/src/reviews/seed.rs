@@ -9,11 +9,17 @@ use jiff::{Timestamp, ToSpan};
 
 use super::repository;
 use crate::Config;
-use crate::catalog::{CatalogApi, Shelf, listing};
+use crate::catalog::{CatalogApi, Listing, Shelf};
 use crate::dice::{Dice, zipf};
 
 /// Reviews the catalogue as it was made: the best sellers get most.
-pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi, config: Config) -> Result<()> {
+pub(super) async fn fill(
+    ctx: Ctx,
+    db: Db,
+    catalog: CatalogApi,
+    listing: Listing,
+    config: Config,
+) -> Result<()> {
     let today = Timestamp::now();
     let products = catalog.shelf(&ctx, Shelf::BestSellers, i64::MAX).await?;
     let shares = shares(products.len(), config.reviews());
@@ -30,12 +36,10 @@ pub(super) async fn fill(ctx: Ctx, db: Db, catalog: CatalogApi, config: Config) 
         })
         .collect();
     db.tx(&ctx, async |tx| {
-        for (product, reviews) in &written {
-            let stars = reviews.iter().map(|review| review.rating).sum();
-            if !reviews.is_empty() {
-                listing::rated(tx, *product, stars, reviews.len() as i64).await?;
-            }
-        }
+        let rated = written.iter().filter(|(_, reviews)| !reviews.is_empty()).map(|(product, reviews)| {
+            (*product, reviews.iter().map(|review| review.rating).sum(), reviews.len() as i64)
+        });
+        listing.first_reviews(tx, rated).await?;
         let all = written
             .into_iter()
             .flat_map(|(product, reviews)| reviews.into_iter().map(move |one| (product, one)));

@@ -1,5 +1,11 @@
 //! Reading and writing reviews.
+//!
+//! What is said of a product is read whole, once, and cached until somebody says more; also that nothing is said, which is true
+//! of most products.
 
+use std::time::Duration;
+
+use burgeon::core::units::Size;
 use burgeon::db::Fault;
 use burgeon::prelude::*;
 use jiff::Timestamp;
@@ -7,34 +13,74 @@ use jiff::Timestamp;
 use super::api::Reviews;
 use super::repository;
 use super::review::{Draft, Histogram, Review};
-use crate::catalog::{CatalogApi, ProductId, listing};
+use crate::catalog::{CatalogApi, Listing, ProductId};
+
+/// As long as nobody writes one, a product's reviews do not change.
+const SAID: Duration = Duration::from_secs(10 * 60);
+/// Nobody reads more of one product.
+const MOST: i64 = 100;
 
 /// The book of reviews.
 #[derive(Clone)]
 pub(super) struct Book {
     db: Db,
     catalog: CatalogApi,
+    listing: Listing,
+    said: Cache<ProductId, Said>,
+}
+
+/// What is said of a product.
+struct Said {
+    latest: Vec<Review>,
+    histogram: Histogram,
 }
 
 impl Book {
-    pub(super) fn new(db: Db, catalog: CatalogApi) -> Self {
-        Self { db, catalog }
+    pub(super) fn new(db: Db, caches: Caches, catalog: CatalogApi, listing: Listing) -> Self {
+        let said = caches
+            .named("reviews")
+            .ttl(SAID)
+            // That nothing is said is believed as long: whoever says something invalidates it.
+            .with(|config| config.negative_ttl = SAID)
+            .bytes(Size::mib(16), |_, said: &Said| said.weight())
+            .loader(db.clone(), load_said);
+        Self { db, catalog, listing, said }
+    }
+}
+
+async fn load_said(db: Db, load: Load, product: ProductId) -> Result<Option<Said>> {
+    let read = db.read(&load);
+    let latest = repository::latest(&read, product, MOST).await?;
+    if latest.is_empty() {
+        return Ok(None);
+    }
+    let mut histogram = Histogram::default();
+    for (stars, reviews) in repository::histogram(&read, product).await? {
+        if let Some(count) = histogram.0.get_mut((stars - 1) as usize) {
+            *count = reviews;
+        }
+    }
+    Ok(Some(Said { latest, histogram }))
+}
+
+impl Said {
+    fn weight(&self) -> u64 {
+        let of = |review: &Review| {
+            size_of::<Review>() + review.author.len() + review.title.len() + review.text.len()
+        };
+        self.latest.iter().map(of).sum::<usize>() as u64
     }
 }
 
 impl Reviews for Book {
     async fn latest(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<Vec<Review>> {
-        repository::latest(&self.db.read(ctx), product, limit).await
+        let said = self.said.get(ctx, &product).await?;
+        let limit = usize::try_from(limit).unwrap_or(0);
+        Ok(said.map(|said| said.latest.iter().take(limit).cloned().collect()).unwrap_or_default())
     }
 
     async fn histogram(&self, ctx: &Ctx, product: ProductId) -> Result<Histogram> {
-        let mut histogram = Histogram::default();
-        for (stars, reviews) in repository::histogram(&self.db.read(ctx), product).await? {
-            if let Some(count) = histogram.0.get_mut((stars - 1) as usize) {
-                *count = reviews;
-            }
-        }
-        Ok(histogram)
+        Ok(self.said.get(ctx, &product).await?.map(|said| said.histogram).unwrap_or_default())
     }
 
     async fn write(
@@ -48,7 +94,8 @@ impl Reviews for Book {
         self.catalog.product(ctx, product).await?.or_not_found("product")?;
         let written = self.db.tx(ctx, async |tx| {
             repository::insert(tx, product, customer, author, &draft, Timestamp::now()).await?;
-            listing::reviewed(tx, product, draft.rating).await
+            tx.invalidate(&self.said, product);
+            self.listing.reviewed(tx, product, draft.rating).await
         });
         written.await.map_err(|error| match Fault::of(&error) {
             Some(Fault::UniqueViolation { .. }) => {

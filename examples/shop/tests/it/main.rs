@@ -5,6 +5,7 @@ mod binary;
 mod browsing;
 mod checkout;
 mod moving;
+mod prices;
 mod replicas;
 mod sales;
 mod signing_in;
