@@ -80,11 +80,11 @@ async fn what_pages_show_is_cached_and_what_is_sold_is_not(app: TestApp) {
     sql!("test_sell_out", "update inventory_stock set available = 1 where product = 3")
         .execute(&behind)
         .await
-        .unwrap();
+        .expect("the row is changed");
     sql!("test_raise", "update catalog_product set price = 990000 where id = 3")
         .execute(&behind)
         .await
-        .unwrap();
+        .expect("the row is changed");
     let shown = app.node(0).get("/products/3").await.ok().text();
     assert!(!shown.contains("£99.00"), "the page was not cached, so this test tests nothing");
 
