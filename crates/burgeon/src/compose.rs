@@ -83,7 +83,7 @@ pub(crate) async fn compose(
     // And what makes this node one of many, as far as somebody asks for it.
     let mut together = Together::new(
         standing,
-        &Name { host: settings.host.clone(), version },
+        &Name { application: name, host: settings.host.clone(), version },
         (&sections.cluster, &sections.cache),
         (&db, sections.database.sqlite.shared),
         (&tasks, &meters),

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use burgeon_cache::Caches;
+use burgeon_cache::far::{Far, Which};
 use burgeon_cluster::bus::{Hub, Link};
 use burgeon_cluster::members::{self, About, Member};
 use burgeon_cluster::{Bus, Carrier, Config, Leases, Limits, Members, NodeId, Scope, State, limits};
@@ -47,6 +48,7 @@ pub(crate) enum Standing {
 
 /// One node among the nodes, or a process beside them.
 pub(crate) struct Together {
+    application: &'static str,
     config: Config,
     cache: burgeon_cache::Config,
     db: Db,
@@ -66,6 +68,7 @@ pub(crate) struct Together {
 
 /// Who this node is, for people.
 pub(crate) struct Name {
+    pub(crate) application: &'static str,
     pub(crate) host: String,
     pub(crate) version: &'static str,
 }
@@ -98,6 +101,7 @@ impl Together {
             bus: String::new(),
         };
         Ok(Self {
+            application: name.application,
             config: config.clone(),
             cache: cache.clone(),
             db: db.clone(),
@@ -151,7 +155,16 @@ impl Together {
         if self.caches.is_none() {
             // The bus first: what one node changes, the others' caches must hear.
             let bus = self.bus()?;
-            self.caches = Some(Caches::new(&self.cache, &self.tasks, &self.meters)?.on_bus(&bus));
+            let caches = Caches::new(&self.cache, &self.tasks, &self.meters)?.on_bus(&bus);
+            self.caches = Some(match self.cache.far.store {
+                Which::None => caches,
+                Which::Database => caches.on_far(Far::database(&self.db, self.application)),
+                Which::Redis => {
+                    return Err(Error::invalid(
+                        "`cache.far.store` is `redis`, which this build cannot reach yet",
+                    ));
+                }
+            });
         }
         self.caches.clone().ok_or_else(|| Error::internal("the caches could not be made before"))
     }

@@ -9,7 +9,7 @@ use burgeon::App;
 use crate::support::Place;
 
 /// Where the keys below a prefix are declared. A key that is found nowhere fails the test.
-const DECLARED: [(&str, &str, &str); 14] = [
+const DECLARED: [(&str, &str, &str); 15] = [
     ("app", "crates/burgeon/src/settings.rs", "Config"),
     ("http", "crates/http/src/config.rs", "Config"),
     ("http.cors", "crates/http/src/config.rs", "Cors"),
@@ -22,6 +22,7 @@ const DECLARED: [(&str, &str, &str); 14] = [
     ("cluster", "crates/cluster/src/config.rs", "Config"),
     ("cluster.bus", "crates/cluster/src/bus/config.rs", "Config"),
     ("cache", "crates/cache/src/config.rs", "Config"),
+    ("cache.far", "crates/cache/src/far/config.rs", "Config"),
     ("runtime", "crates/runtime/src/config.rs", "Config"),
     ("telemetry", "crates/telemetry/src/config.rs", "Config"),
 ];

@@ -27,6 +27,7 @@ const LONGEST_SHELF: i64 = 60;
 #[derive(Clone)]
 pub(super) struct Products {
     db: Db,
+    caches: Caches,
     by_id: Cache<ProductId, Product>,
     shelves: Cache<(Shelf, i64), Vec<Product>>,
 }
@@ -40,7 +41,7 @@ impl Products {
             .batch_loader(db.clone(), load_products);
         let shelves =
             caches.named("shelf").ttl(SHELVES).revalidate(10 * SHELVES).loader(db.clone(), load_shelf);
-        Self { db, by_id, shelves }
+        Self { db, caches, by_id, shelves }
     }
 
     /// What other modules need to change what the catalogue says of a product.
@@ -101,9 +102,9 @@ impl Catalog for Products {
             .tx(ctx, async |tx| {
                 let before = repository::price(tx, id).await?.or_not_found("product")?;
                 repository::reprice(tx, id, price).await?;
-                // On every node, and once it is committed: nobody sees the old price from then on.
+                // On every node, and once it is committed: nobody sees the old price from then on, nor on a shelf or a page.
                 tx.invalidate(&self.by_id, id);
-                tx.invalidate_tag(&self.shelves, id.tag());
+                tx.purge(&self.caches, id.tag());
                 Ok(before)
             })
             .await
