@@ -19,6 +19,7 @@
 //! - Own messages are heard like all others, also while the link is cut.
 //! - Listeners are called one after the other, by one task: what they have seen, [`Bus::has_applied`] knows.
 //! - The outbox is bounded. What falls out of it is a gap to the others.
+//! - What a node of a newer version says, and this one does not understand, is counted and is a gap.
 //!
 //! # When it breaks
 //! A cut link is noticed within three heartbeats, even if it looks open, because each node listens for its own. Then the
@@ -78,6 +79,9 @@ struct Shared {
     listeners: Listeners,
     // Not a tokio mutex: nothing awaits under it.
     sources: Mutex<Sources>,
+    /// Nodes that were forgotten, for the listeners to hear of. Bounded by the sources they came from.
+    // Not a tokio mutex: nothing awaits under it.
+    gone: Mutex<Vec<NodeId>>,
     /// Told after every step of the sources.
     stepped: Notify,
     state: AtomicU8,
@@ -118,6 +122,7 @@ impl Bus {
             outbox: Outbox::new(node, config.outbox),
             listeners: Listeners::default(),
             sources: Mutex::new(Sources::new(node)),
+            gone: Mutex::new(Vec::new()),
             stepped: Notify::new(),
             state: AtomicU8::new(State::Cut as u8),
             sent: AtomicU64::new(0),
@@ -216,13 +221,18 @@ impl Bus {
         self.0.sources().nodes()
     }
 
-    /// Forgets a node that is known to be gone, so that its silence counts no more.
+    /// Forgets a node that is known to be gone, so that its silence counts no more. Listeners hear [`Gap::Missed`]: it left
+    /// without a good-bye, and may have done something that it did not come to tell.
     pub fn forget(&self, node: NodeId) {
         let silent = {
             let mut sources = self.0.sources();
-            sources.forget(node);
+            if sources.forget(node) {
+                self.0.gone().push(node);
+            }
             sources.anyone_silent(Instant::now().into_std(), self.0.config.silence())
         };
+        // The bus's task tells them, as it tells everything.
+        self.0.outbox.wake();
         if !silent && self.state() == State::Partial {
             self.set_state(State::Whole);
         }
@@ -250,6 +260,10 @@ impl Bus {
 }
 
 impl Shared {
+    fn gone(&self) -> MutexGuard<'_, Vec<NodeId>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,6 +18,8 @@ mod config;
 pub mod lease;
 pub mod limits;
 pub mod members;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod node;
 mod scope;
 

@@ -1,18 +1,24 @@
 //! Rate limits that all nodes share.
 //!
-//! What this is: the generic cell rate algorithm (ITU-T I.371, 1996), one row per key in use, one statement per
-//! decision, on the database's clock. What it is not: protection of this process (that is the adaptive limit and the
-//! queue in front of it), or free: a decision is a write. A limit that need not hold across nodes is
+//! What this is: the generic cell rate algorithm (ITU-T I.371, 1996), one row or Redis key per key in use, one statement or
+//! script per decision, on the clock of the database or of Redis. What it is not: protection of this process (that is the
+//! adaptive limit and the queue in front of it), or free: a decision is a write. A limit that need not hold across nodes is
 //! [`burgeon_resilience::rate`].
 //!
 //! # Invariants
 //! - In any time `t` a key gets at most `burst + t * limit / per`, on all nodes together.
 //! - A refusal changes nothing.
-//! - A key whose allowance is whole again has no row for long.
+//! - A key whose allowance is whole again has no row for long, and no Redis key at all.
+//! - A clock that was set back never locks a key: what lies further ahead than a whole burst is taken for whole.
 //!
 //! # When it breaks
-//! A decision that the database does not make within [`Config::patience`] is made here: this node allows its share of
-//! the limit, and says so in [`Allowed::is_local`] and in a metric. Who would rather refuse looks at that.
+//! A decision that is not made within [`Config::patience`] is made as [`Config::when_lost`] says: this node allows its share of
+//! the limit, or refuses. Either shows in `limit_decisions_total`, and an allowance in [`Allowed::is_local`]. A Redis that is
+//! lost and comes back empty, or a replica that is promoted before it has heard of the last decisions, lets a key burst once
+//! more.
+
+#[cfg(feature = "redis")]
+mod in_redis;
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -44,16 +50,40 @@ pub struct Config {
     pub per: Duration,
     /// How many at once. Default 0: as many as `limit`.
     pub burst: u32,
-    /// How long the database may take before this node decides alone. Default 50 ms: a limit must not cost more than what
+    /// How long the database or Redis may take before it counts as lost. Default 50 ms: a limit must not cost more than what
     /// it protects.
     #[serde(with = "units::duration")]
     pub patience: Duration,
+    /// What happens when it is lost. Default `share`.
+    pub when_lost: WhenLost,
+}
+
+/// What a node does with a request on which the shared limit cannot be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenLost {
+    /// It decides alone, and allows its share: with three members a third of the limit.
+    #[default]
+    Share,
+    /// It refuses, with [`Kind::Unavailable`](burgeon_core::Kind::Unavailable): for what must never be exceeded, such as
+    /// attempts to sign in.
+    Refuse,
+}
+
+/// Where limits are kept.
+#[derive(Clone)]
+pub enum Store {
+    /// In the application's own database. The [migrations](crate::migrations) must have run.
+    Database(Db),
+    /// In Redis, which is cheaper and forgets more easily.
+    #[cfg(feature = "redis")]
+    Redis(burgeon_redis::Redis),
 }
 
 /// Makes limits that all nodes share. Cloning shares it.
 #[derive(Clone)]
 pub struct Limits {
-    db: Db,
+    store: Store,
     members: Option<Members>,
     meters: Meters,
 }
@@ -61,23 +91,28 @@ pub struct Limits {
 /// Keeps one limit, by key. Cloning shares it.
 #[derive(Clone)]
 pub struct Limit {
-    db: Db,
+    store: Store,
     name: Cow<'static, str>,
     members: Option<Members>,
     /// What a request moves the key's clock by, and how far it may be ahead, in microseconds.
     each: i64,
     burst: i64,
     patience: Duration,
+    when_lost: WhenLost,
     local: Limiter,
     clock: Clock,
     meters: LimitMeters,
 }
+
+/// Yes, or no and for how long; without a time no wait helps.
+type Decision = std::result::Result<Allowed, Option<Duration>>;
 
 #[derive(Clone)]
 struct LimitMeters {
     allowed: Counter,
     refused: Counter,
     alone: Counter,
+    lost: Counter,
 }
 
 /// What a decision says when it is yes.
@@ -87,13 +122,19 @@ pub struct Allowed {
     pub remaining: u32,
     /// After how long the allowance is whole again.
     pub reset: Duration,
-    /// Whether this node decided alone, because the database did not in time.
+    /// Whether this node decided alone, because nobody else did in time.
     pub is_local: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { limit: 100, per: Duration::from_secs(60), burst: 0, patience: Duration::from_millis(50) }
+        Self {
+            limit: 100,
+            per: Duration::from_secs(60),
+            burst: 0,
+            patience: Duration::from_millis(50),
+            when_lost: WhenLost::Share,
+        }
     }
 }
 
@@ -120,11 +161,23 @@ impl Config {
     }
 }
 
+impl From<&Db> for Store {
+    fn from(db: &Db) -> Self {
+        Store::Database(db.clone())
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<&burgeon_redis::Redis> for Store {
+    fn from(redis: &burgeon_redis::Redis) -> Self {
+        Store::Redis(redis.clone())
+    }
+}
+
 impl Limits {
-    /// Limits that are kept in `db`. With members, a node that must decide alone allows its share. The
-    /// [migrations](crate::migrations) must have run before the first is asked.
-    pub fn new(db: &Db, members: Option<Members>, meters: &Meters) -> Self {
-        Self { db: db.clone(), members, meters: meters.clone() }
+    /// Limits that are kept in `store`: a `&Db`, or a `&Redis`. With members, a node that must decide alone allows its share.
+    pub fn new(store: impl Into<Store>, members: Option<Members>, meters: &Meters) -> Self {
+        Self { store: store.into(), members, meters: meters.clone() }
     }
 
     /// A limit called `name`, which is part of its keys: the same on all nodes.
@@ -149,12 +202,14 @@ impl Limits {
                 allowed: counter("allowed"),
                 refused: counter("refused"),
                 alone: counter("decided_alone"),
+                lost: counter("refused_lost"),
             },
-            db: self.db.clone(),
+            store: self.store.clone(),
             members: self.members.clone(),
             each,
             burst: each.saturating_mul(i64::from(burst)),
             patience: config.patience,
+            when_lost: config.when_lost,
             local: Limiter::new(config.alone()),
             clock: Clock::starting_at(Instant::now().into_std()),
             name,
@@ -166,8 +221,8 @@ impl Limit {
     /// Whether `key` may do something that costs `cost` of its allowance.
     ///
     /// # Errors
-    /// [`Kind::TooMany`](burgeon_core::Kind::TooMany), with how long to wait, when it may not. Never because the
-    /// database is away.
+    /// [`Kind::TooMany`](burgeon_core::Kind::TooMany), with how long to wait, when it may not. With
+    /// [`WhenLost::Refuse`], [`Kind::Unavailable`](burgeon_core::Kind::Unavailable) when nobody can tell.
     pub async fn take(&self, ctx: &Ctx, key: &str, cost: u32) -> Result<Allowed> {
         let price = self.each.saturating_mul(i64::from(cost));
         let decided = match price > self.burst {
@@ -177,11 +232,18 @@ impl Limit {
                 let ctx = ctx.with_deadline(deadline);
                 timeout(self.patience, self.ask(&ctx, key, price))
                     .await
-                    .unwrap_or_else(|_| Err(Error::unavailable("the database did not decide in time")))
+                    .unwrap_or_else(|_| Err(Error::unavailable("a shared limit did not decide in time")))
             }
         };
         let decision = match decided {
             Ok(decision) => decision,
+            Err(error) if self.when_lost == WhenLost::Refuse => {
+                self.meters.lost.increment();
+                let sentence = "this cannot be allowed at the moment, because nobody can tell how often it was; try again shortly";
+                return Err(Error::unavailable(sentence)
+                    .with_retry_after(Duration::from_secs(1))
+                    .with_source(error));
+            }
             Err(error) => {
                 tracing::debug!(limit = &*self.name, error = error.detail(), "decided alone");
                 self.meters.alone.increment();
@@ -206,27 +268,38 @@ impl Limit {
     }
 
     /// Yes, or no and for how long.
-    async fn ask(
-        &self,
-        ctx: &Ctx,
-        key: &str,
-        price: i64,
-    ) -> Result<std::result::Result<Allowed, Option<Duration>>> {
+    async fn ask(&self, ctx: &Ctx, key: &str, price: i64) -> Result<Decision> {
         let key = format!("{}:{key}", self.name);
-        let write = self.db.write(ctx);
+        match &self.store {
+            Store::Database(db) => self.ask_database(db, ctx, key, price).await,
+            #[cfg(feature = "redis")]
+            Store::Redis(redis) => {
+                let answer = in_redis::ask(redis, ctx, &key, price, self.burst).await?;
+                Ok(answer.map(|ahead| self.allowed(ahead)).map_err(Some))
+            }
+        }
+    }
+
+    async fn ask_database(&self, db: &Db, ctx: &Ctx, key: String, price: i64) -> Result<Decision> {
+        let write = db.write(ctx);
+        // What lies further ahead than a burst was written before the clock was set back.
         let ahead: Option<i64> = sql!(
             "take_from_limit",
             sqlite: "insert into burgeon_limit (key, tat)
                      values ($1, cast(unixepoch('subsec') * 1000000 as integer) + $2)
                      on conflict (key) do update
-                     set tat = max(burgeon_limit.tat, excluded.tat - $2) + $2
+                     set tat = case when burgeon_limit.tat > excluded.tat - $2 + $3 then excluded.tat
+                               else max(burgeon_limit.tat, excluded.tat - $2) + $2 end
                      where max(burgeon_limit.tat - (excluded.tat - $2), 0) + $2 <= $3
+                     or burgeon_limit.tat > excluded.tat - $2 + $3
                      returning tat - cast(unixepoch('subsec') * 1000000 as integer)",
             postgres: "insert into burgeon_limit (key, tat)
                        values ($1, (extract(epoch from clock_timestamp()) * 1000000)::bigint + $2)
                        on conflict (key) do update
-                       set tat = greatest(burgeon_limit.tat, excluded.tat - $2) + $2
+                       set tat = case when burgeon_limit.tat > excluded.tat - $2 + $3 then excluded.tat
+                                 else greatest(burgeon_limit.tat, excluded.tat - $2) + $2 end
                        where greatest(burgeon_limit.tat - (excluded.tat - $2), 0) + $2 <= $3
+                       or burgeon_limit.tat > excluded.tat - $2 + $3
                        returning tat - (extract(epoch from clock_timestamp()) * 1000000)::bigint",
             key.clone(),
             price,
@@ -235,12 +308,7 @@ impl Limit {
         .optional(&write)
         .await?;
         if let Some(ahead) = ahead {
-            let ahead = ahead.clamp(0, self.burst);
-            return Ok(Ok(Allowed {
-                remaining: u32::try_from((self.burst - ahead) / self.each).unwrap_or(u32::MAX),
-                reset: Duration::from_micros(ahead.unsigned_abs()),
-                is_local: false,
-            }));
+            return Ok(Ok(self.allowed(ahead)));
         }
         let ahead: Option<i64> = sql!(
             "state_of_limit",
@@ -254,8 +322,18 @@ impl Limit {
         Ok(Err(Some(Duration::from_micros(wait.unsigned_abs()))))
     }
 
+    /// The key's clock is that far ahead, in microseconds.
+    fn allowed(&self, ahead: i64) -> Allowed {
+        let ahead = ahead.clamp(0, self.burst);
+        Allowed {
+            remaining: u32::try_from((self.burst - ahead) / self.each).unwrap_or(u32::MAX),
+            reset: Duration::from_micros(ahead.unsigned_abs()),
+            is_local: false,
+        }
+    }
+
     /// This node's share: with three members every request costs it three.
-    fn decide_alone(&self, key: &str, cost: u32) -> std::result::Result<Allowed, Option<Duration>> {
+    fn decide_alone(&self, key: &str, cost: u32) -> Decision {
         let nodes = self.members.as_ref().map_or(1, |members| members.alive().len().max(1));
         let cost = cost.saturating_mul(u32::try_from(nodes).unwrap_or(u32::MAX));
         let mut hasher = DefaultHasher::new();

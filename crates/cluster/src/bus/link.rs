@@ -27,18 +27,42 @@ pub enum Link {
         /// The channel: one per application, the same on all its nodes.
         channel: String,
     },
+    /// Publish and subscribe of Redis, on a connection of its own.
+    #[cfg(feature = "redis")]
+    Redis {
+        /// The server.
+        redis: burgeon_redis::Redis,
+        /// The channel: one per application, the same on all its nodes.
+        channel: String,
+    },
+    /// Publish and subscribe of NATS.
+    #[cfg(feature = "nats")]
+    Nats {
+        /// The server.
+        config: crate::nats::Config,
+        /// The subject: one per application, the same on all its nodes.
+        subject: String,
+    },
 }
 
 /// Says packets.
 pub(super) enum Mouth {
     Hub(Hub),
     Postgres(Notifier),
+    #[cfg(feature = "redis")]
+    Redis(burgeon_redis::Publisher),
+    #[cfg(feature = "nats")]
+    Nats(crate::nats::Mouth),
 }
 
 /// Hears packets, its own node's too.
 pub(super) enum Ear {
     Hub(HubEar),
     Postgres(Listener),
+    #[cfg(feature = "redis")]
+    Redis(burgeon_redis::Listener),
+    #[cfg(feature = "nats")]
+    Nats(crate::nats::Ear),
 }
 
 impl Link {
@@ -47,6 +71,10 @@ impl Link {
         match self {
             Link::InProcess(_) => "in-process",
             Link::Postgres { .. } => "postgres",
+            #[cfg(feature = "redis")]
+            Link::Redis { .. } => "redis",
+            #[cfg(feature = "nats")]
+            Link::Nats { .. } => "nats",
         }
     }
 
@@ -55,6 +83,10 @@ impl Link {
         match self {
             Link::InProcess(_) => Scope::Local,
             Link::Postgres { .. } => Scope::Cluster,
+            #[cfg(feature = "redis")]
+            Link::Redis { .. } => Scope::Cluster,
+            #[cfg(feature = "nats")]
+            Link::Nats { .. } => Scope::Cluster,
         }
     }
 
@@ -64,20 +96,35 @@ impl Link {
         match self {
             Link::InProcess(_) => format!("{}, beats every {beat}", self.name()),
             Link::Postgres { channel, .. } => format!("{} {channel}, beats every {beat}", self.name()),
+            // Not the address, which may be another name of the same server on each node.
+            #[cfg(feature = "redis")]
+            Link::Redis { channel, .. } => format!("{} {channel}, beats every {beat}", self.name()),
+            #[cfg(feature = "nats")]
+            Link::Nats { subject, .. } => format!("{} {subject}, beats every {beat}", self.name()),
         }
     }
 
     pub(super) async fn open(&self) -> Result<(Mouth, Ear)> {
+        let deadline = Deadline::after(Instant::now().into_std(), OPENING);
+        let ctx = Ctx::background().with_deadline(deadline);
         match self {
             Link::InProcess(hub) => match hub.connect() {
                 Some(ear) => Ok((Mouth::Hub(hub.clone()), Ear::Hub(ear))),
                 None => Err(cut()),
             },
             Link::Postgres { db, channel } => {
-                let deadline = Deadline::after(Instant::now().into_std(), OPENING);
-                let ctx = Ctx::background().with_deadline(deadline);
                 let (listener, notifier) = db.listen(&ctx, channel).await?;
                 Ok((Mouth::Postgres(notifier), Ear::Postgres(listener)))
+            }
+            #[cfg(feature = "redis")]
+            Link::Redis { redis, channel } => {
+                let (listener, publisher) = redis.listen(&ctx, channel).await?;
+                Ok((Mouth::Redis(publisher), Ear::Redis(listener)))
+            }
+            #[cfg(feature = "nats")]
+            Link::Nats { config, subject } => {
+                let (mouth, ear) = config.open(subject).await?;
+                Ok((Mouth::Nats(mouth), Ear::Nats(ear)))
             }
         }
     }
@@ -89,6 +136,10 @@ impl Mouth {
         match self {
             Mouth::Hub(hub) => hub.say(&packet).then_some(()).ok_or_else(cut),
             Mouth::Postgres(notifier) => notifier.say(&STANDARD_NO_PAD.encode(&packet)).await,
+            #[cfg(feature = "redis")]
+            Mouth::Redis(publisher) => publisher.say(&packet).await,
+            #[cfg(feature = "nats")]
+            Mouth::Nats(mouth) => mouth.say(packet).await,
         }
     }
 }
@@ -105,6 +156,14 @@ impl Ear {
                     return Ok(packet.into());
                 }
             },
+            #[cfg(feature = "redis")]
+            Ear::Redis(listener) => loop {
+                if let burgeon_redis::Heard::Said(packet) = listener.hear().await? {
+                    return Ok(packet);
+                }
+            },
+            #[cfg(feature = "nats")]
+            Ear::Nats(ear) => ear.hear().await,
         }
     }
 }

@@ -57,6 +57,11 @@ impl Outbox {
         std::mem::take(&mut self.inner().fresh)
     }
 
+    /// Makes the bus's task look, for whatever reason.
+    pub(super) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
     /// Resolves when there may be something to take. Cancel-safe.
     pub(super) async fn filled(&self) {
         self.filled.notified().await;

@@ -2,7 +2,8 @@
 //!
 //! A packet is frames one after the other, each behind its length (u16). A frame, little-endian: version (u8), kind (u8),
 //! node (u128), sequence (u64), length of the topic (u8), topic, payload. A frame of a version or kind that is not known
-//! is skipped, by its length, and counted: nodes of two versions can run together.
+//! is skipped, by its length, and counted: nodes of two versions can run together. Version, kind, node and sequence stay where
+//! they are in every version, so that what is skipped is at least known to have been said.
 
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ use crate::NodeId;
 pub(super) const LONGEST_PACKET: usize = 5_900;
 
 const VERSION: u8 = 1;
-const HEAD: usize = 1 + 1 + 16 + 8 + 1;
+/// Version, kind, node and sequence: in every version.
+const STAMP: usize = 1 + 1 + 16 + 8;
+const HEAD: usize = STAMP + 1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
@@ -34,6 +37,16 @@ pub(super) enum Said {
     Beat,
     /// I leave.
     Bye,
+}
+
+/// What a packet holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Read {
+    Frame(Frame),
+    /// Of another version, or a kind that is not known: this much was said by somebody.
+    Unknown(Stamp),
+    /// No frame at all.
+    Nonsense,
 }
 
 impl Frame {
@@ -61,33 +74,41 @@ impl Frame {
         packet.extend_from_slice(payload);
     }
 
-    fn read(frame: &Bytes) -> Option<Self> {
-        let (head, rest) = frame.split_at_checked(HEAD)?;
-        if head[0] != VERSION {
-            return None;
+    fn read(frame: &Bytes) -> Read {
+        let Some(stamp) = stamp(frame) else { return Read::Nonsense };
+        match Self::said(frame) {
+            Some(said) => Read::Frame(Frame { stamp, said }),
+            None => Read::Unknown(stamp),
         }
-        let stamp = Stamp {
-            node: NodeId::from_bits(u128::from_le_bytes(head[2..18].try_into().ok()?)),
-            sequence: u64::from_le_bytes(head[18..26].try_into().ok()?),
-        };
-        let said = match head[1] {
-            1 => {
-                let (topic, payload) = rest.split_at_checked(usize::from(head[26]))?;
-                Said::Message {
+    }
+
+    fn said(frame: &Bytes) -> Option<Said> {
+        let (head, rest) = frame.split_at_checked(HEAD)?;
+        match (head[0], head[1]) {
+            (VERSION, 1) => {
+                let (topic, payload) = rest.split_at_checked(usize::from(head[STAMP]))?;
+                Some(Said::Message {
                     topic: std::str::from_utf8(topic).ok()?.into(),
                     payload: frame.slice_ref(payload),
-                }
+                })
             }
-            2 => Said::Beat,
-            3 => Said::Bye,
-            _ => return None,
-        };
-        Some(Frame { stamp, said })
+            (VERSION, 2) => Some(Said::Beat),
+            (VERSION, 3) => Some(Said::Bye),
+            _ => None,
+        }
     }
 }
 
-/// The frames of a packet; `None` stands for one that is not understood. What is cut off in the middle ends it.
-pub(super) fn frames(mut packet: Bytes) -> impl Iterator<Item = Option<Frame>> {
+fn stamp(frame: &[u8]) -> Option<Stamp> {
+    let head = frame.get(..STAMP)?;
+    Some(Stamp {
+        node: NodeId::from_bits(u128::from_le_bytes(head[2..18].try_into().ok()?)),
+        sequence: u64::from_le_bytes(head[18..].try_into().ok()?),
+    })
+}
+
+/// The frames of a packet. What is cut off in the middle ends it.
+pub(super) fn frames(mut packet: Bytes) -> impl Iterator<Item = Read> {
     std::iter::from_fn(move || {
         if packet.is_empty() {
             return None;
@@ -100,7 +121,7 @@ pub(super) fn frames(mut packet: Bytes) -> impl Iterator<Item = Option<Frame>> {
             }
             _ => {
                 packet.clear();
-                Some(None)
+                Some(Read::Nonsense)
             }
         }
     })
@@ -133,7 +154,7 @@ mod tests {
             sent.iter().for_each(|frame| frame.write(&mut packet));
             prop_assert_eq!(packet.len(), sent.iter().map(Frame::size).sum::<usize>());
             let read: Vec<_> = frames(packet.into()).collect();
-            prop_assert_eq!(read, sent.into_iter().map(Some).collect::<Vec<_>>());
+            prop_assert_eq!(read, sent.into_iter().map(Read::Frame).collect::<Vec<_>>());
         }
 
         #[test]
@@ -147,7 +168,8 @@ mod tests {
             frame.write(&mut packet);
             packet[if newer { 2 } else { 3 }] = kind;
             frame.write(&mut packet);
-            prop_assert_eq!(frames(packet.into()).collect::<Vec<_>>(), vec![None, Some(frame)]);
+            let both = vec![Read::Unknown(frame.stamp), Read::Frame(frame)];
+            prop_assert_eq!(frames(packet.into()).collect::<Vec<_>>(), both);
         }
     }
 }

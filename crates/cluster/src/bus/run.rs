@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::delivery::{Gap, Message, Stamp};
 use super::link::{Ear, Link, Mouth};
-use super::packet::{Frame, LONGEST_PACKET, Said, frames};
+use super::packet::{Frame, LONGEST_PACKET, Read, Said, frames};
 use super::sources::Verdict;
 use super::{Bus, Shared, State};
 
@@ -158,6 +158,9 @@ impl Speaker {
 
     /// Lets this node's listeners hear what it has said, and keeps it for the others.
     fn take_own(&mut self) {
+        for node in std::mem::take(&mut *self.bus.0.gone()) {
+            self.bus.0.missed(Stamp { node, sequence: 0 });
+        }
         for frame in self.bus.0.outbox.take() {
             self.bus.0.deliver_own(&frame);
             self.keep(frame);
@@ -237,11 +240,15 @@ impl Shared {
     /// Hears a packet. Answers whether it is this node's own.
     fn hear(&self, packet: Bytes) -> bool {
         let mut is_own = false;
-        for frame in frames(packet) {
-            match frame {
-                None => self.meters.skipped.increment(),
-                Some(frame) if frame.stamp.node == self.node => is_own = true,
-                Some(frame) => self.hear_other(frame),
+        for read in frames(packet) {
+            match read {
+                Read::Frame(frame) if frame.stamp.node == self.node => is_own = true,
+                Read::Frame(frame) => self.hear_other(frame),
+                Read::Unknown(stamp) => {
+                    self.meters.skipped.increment();
+                    self.hear_of(stamp, Instant::now().into_std());
+                }
+                Read::Nonsense => self.meters.skipped.increment(),
             }
         }
         self.stepped.notify_waiters();
@@ -264,13 +271,7 @@ impl Shared {
                 // Only now: who asks whether it was applied must find it applied.
                 self.sources().apply(stamp, now);
             }
-            Said::Beat => {
-                let is_ahead = self.sources().is_ahead(stamp);
-                if is_ahead {
-                    self.missed(stamp);
-                }
-                self.sources().apply(stamp, now);
-            }
+            Said::Beat => self.hear_of(stamp, now),
             Said::Bye => {
                 let is_ahead = self.sources().is_ahead(stamp);
                 if is_ahead {
@@ -279,6 +280,15 @@ impl Shared {
                 self.sources().forget(stamp.node);
             }
         }
+    }
+
+    /// Somebody has said that much, of which this node cannot hear more than that.
+    fn hear_of(&self, stamp: Stamp, now: std::time::Instant) {
+        let is_ahead = self.sources().is_ahead(stamp);
+        if is_ahead {
+            self.missed(stamp);
+        }
+        self.sources().apply(stamp, now);
     }
 
     fn missed(&self, stamp: Stamp) {

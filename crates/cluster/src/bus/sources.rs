@@ -77,8 +77,9 @@ impl Sources {
         }
     }
 
-    pub(super) fn forget(&mut self, node: NodeId) {
-        self.others.remove(&node);
+    /// Answers whether it was known.
+    pub(super) fn forget(&mut self, node: NodeId) -> bool {
+        self.others.remove(&node).is_some()
     }
 
     /// After the link was down: they may have been silent because nobody could be heard.

@@ -1,6 +1,7 @@
 //! The bus over each of its links.
 
 mod conformance;
+mod versions;
 mod weather;
 
 use std::sync::{Arc, Mutex};
@@ -10,8 +11,9 @@ use burgeon_cluster::bus::{Config, Hub, Link, Listening};
 use burgeon_cluster::{Bus, Delivery, Gap, Stamp};
 use burgeon_db::Db;
 use burgeon_meter::Meters;
+use burgeon_redis::Redis;
 use burgeon_runtime::Tasks;
-use burgeon_services::{Postgres, Proxy};
+use burgeon_services::{Nats, Postgres, Proxy, Server};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -23,35 +25,72 @@ struct Node {
     bus: Bus,
     /// The bus's own, so that a node can vanish: its database would hold on to them.
     tasks: Tasks,
+    meters: Meters,
 }
 
 /// Where nodes meet, and how to cut them off.
 enum Meeting {
     InProcess(Hub),
-    Postgres { proxy: Proxy, url: String },
+    Postgres { server: Option<Postgres>, proxy: Proxy, url: String },
+    Redis { server: burgeon_services::Redis, proxy: Proxy },
+    Nats { server: Nats, proxy: Proxy },
 }
 
 impl Meeting {
     async fn all() -> Vec<Meeting> {
-        vec![Meeting::InProcess(Hub::new()), Meeting::postgres().await]
+        vec![
+            Meeting::InProcess(Hub::new()),
+            Meeting::postgres(None).await,
+            Meeting::redis().await,
+            Meeting::nats().await,
+        ]
     }
 
-    async fn postgres() -> Meeting {
-        let server = Postgres::shared().await.unwrap();
+    /// Those with a line and a broker, which is nobody else's.
+    async fn of_brokers() -> Vec<Meeting> {
+        let own = Postgres::start().await.unwrap();
+        vec![Meeting::postgres(Some(own)).await, Meeting::redis().await, Meeting::nats().await]
+    }
+
+    async fn postgres(own: Option<Postgres>) -> Meeting {
+        let server = match &own {
+            Some(own) => own,
+            None => Postgres::shared().await.unwrap(),
+        };
         let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();
-        let url = server.create_database().await.unwrap();
-        let url = url.replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
-        Meeting::Postgres { proxy, url }
+        let url = proxy.url_for(&server.create_database().await.unwrap());
+        Meeting::Postgres { server: own, proxy, url }
     }
 
-    async fn link(&self) -> Link {
+    async fn redis() -> Meeting {
+        let server = burgeon_services::Redis::start().await.unwrap();
+        let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();
+        Meeting::Redis { server, proxy }
+    }
+
+    async fn nats() -> Meeting {
+        let server = Nats::start().await.unwrap();
+        let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();
+        Meeting::Nats { server, proxy }
+    }
+
+    async fn link(&self, tasks: &Tasks, meters: &Meters) -> Link {
+        let name = "burgeon_test".to_owned();
         match self {
             Meeting::InProcess(hub) => Link::InProcess(hub.clone()),
             Meeting::Postgres { url, .. } => {
                 let config = burgeon_db::Config::at(url.clone());
                 let meters = Meters::new();
                 let db = Db::open(&config, &Tasks::new(&meters), &meters).await.unwrap();
-                Link::Postgres { db, channel: "burgeon_test".to_owned() }
+                Link::Postgres { db, channel: name }
+            }
+            Meeting::Redis { server, proxy } => {
+                let config = burgeon_redis::Config::at(proxy.url_for(&server.url()));
+                Link::Redis { redis: Redis::connect(&config, tasks, meters).unwrap(), channel: name }
+            }
+            Meeting::Nats { server, proxy } => {
+                let config = burgeon_cluster::nats::Config::at(proxy.url_for(&server.url()));
+                Link::Nats { config, subject: name }
             }
         }
     }
@@ -60,8 +99,9 @@ impl Meeting {
         let meters = Meters::new();
         let tasks = Tasks::new(&meters);
         let config = Config { heartbeat: Duration::from_millis(50), ..Config::default() };
-        let bus = Bus::join(self.link().await, config, &tasks, &meters).unwrap();
-        Node { bus, tasks }
+        let link = self.link(&tasks, &meters).await;
+        let bus = Bus::join(link, config, &tasks, &meters).unwrap();
+        Node { bus, tasks, meters }
     }
 
     /// Nodes that all hear each other.
@@ -77,17 +117,36 @@ impl Meeting {
         nodes
     }
 
+    fn proxy(&self) -> Option<&Proxy> {
+        match self {
+            Meeting::InProcess(_) => None,
+            Meeting::Postgres { proxy, .. } | Meeting::Redis { proxy, .. } | Meeting::Nats { proxy, .. } => {
+                Some(proxy)
+            }
+        }
+    }
+
+    /// The broker, where it is the test's own.
+    fn server(&self) -> Option<&Server> {
+        match self {
+            Meeting::InProcess(_) => None,
+            Meeting::Postgres { server, .. } => server.as_deref(),
+            Meeting::Redis { server, .. } => Some(server),
+            Meeting::Nats { server, .. } => Some(server),
+        }
+    }
+
     fn cut(&self) {
         match self {
             Meeting::InProcess(hub) => hub.cut(),
-            Meeting::Postgres { proxy, .. } => proxy.cut(),
+            _ => self.proxy().unwrap().cut(),
         }
     }
 
     fn restore(&self) {
         match self {
             Meeting::InProcess(hub) => hub.restore(),
-            Meeting::Postgres { proxy, .. } => proxy.heal(),
+            _ => self.proxy().unwrap().heal(),
         }
     }
 }

@@ -233,6 +233,18 @@ async fn the_half_that_is_paused() {
     }
 }
 
+/// For how long the holder is paused at least: `BURGEON_TEST_PAUSE=60` is the long form, for people. Without it, until another has
+/// taken over.
+#[expect(clippy::disallowed_methods, reason = "how long a person wants to wait is known to nobody else")]
+fn pause() -> Duration {
+    match std::env::var("BURGEON_TEST_PAUSE") {
+        Ok(seconds) => {
+            Duration::from_secs(seconds.parse().expect("BURGEON_TEST_PAUSE is a number of seconds"))
+        }
+        Err(_) => Duration::ZERO,
+    }
+}
+
 fn start_half(url: &str, is_fenced: bool) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "lease::the_half_that_is_paused", "--nocapture"]).env(DATABASE, url);
@@ -279,7 +291,9 @@ async fn paused(is_fenced: bool) -> Vec<i64> {
         until(&mut first_says, "leads 1");
         let (mut second, mut second_says) = start_half(&url, is_fenced);
         signal(&first, "-STOP");
+        let paused = std::time::Instant::now();
         until(&mut second_says, "leads 2");
+        std::thread::sleep(pause().saturating_sub(paused.elapsed()));
         signal(&first, "-CONT");
         if !is_fenced {
             until(&mut first_says, "lost 1");
