@@ -48,7 +48,7 @@ mod url;
 
 pub use binary::{Program, find};
 pub use error::{Error, Result};
-pub use nats::Nats;
+pub use nats::{Nats, Options as NatsOptions};
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{Options, Postgres};
 pub use proxy::Proxy;

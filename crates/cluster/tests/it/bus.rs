@@ -1,6 +1,7 @@
 //! The bus over each of its links.
 
 mod conformance;
+mod secured;
 mod versions;
 mod weather;
 
