@@ -6,7 +6,7 @@ use burgeon_core::{Ctx, Deadline, Kind};
 use burgeon_redis::{Command, Config, Fault, State};
 use tokio::time::Instant;
 
-use crate::yard::{Yard, handle, within};
+use crate::yard::{Yard, handle, is_away, within};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -27,22 +27,13 @@ async fn heals(yard: &Yard) {
     .await;
 }
 
-async fn is_away(yard: &Yard) {
-    within(async {
-        while !matches!(yard.redis.state(), State::Away { .. }) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_costs_its_callers_nothing_and_is_found_again() {
     let yard = impatient().await;
     for _ in 0..3 {
         yard.set("x", "1").await.unwrap();
         yard.server.kill().await.unwrap();
-        is_away(&yard).await;
+        is_away(&yard.redis).await;
         let asked = Instant::now();
         for _ in 0..1_000 {
             let error = yard.get("x").await.unwrap_err();
@@ -67,7 +58,7 @@ async fn a_frozen_server_holds_nobody_longer_than_the_timeout_and_is_used_again_
     let error = yard.get("x").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Deadline, "{error:?}");
     assert!(asked.elapsed() < 10 * SHORT, "{:?}", asked.elapsed());
-    is_away(&yard).await;
+    is_away(&yard.redis).await;
     assert_eq!(yard.get("x").await.unwrap_err().kind(), Kind::Unavailable);
     yard.server.resume().await.unwrap();
     let generation = yard.redis.generation();
@@ -83,7 +74,7 @@ async fn a_line_that_swallows_everything_is_given_up_and_opened_anew() {
     let error = yard.get("x").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Deadline, "{error:?}");
     // Also when nobody calls.
-    is_away(&yard).await;
+    is_away(&yard.redis).await;
     yard.proxy.heal();
     heals(&yard).await;
     assert_eq!(yard.redis.generation(), 1);
@@ -133,7 +124,7 @@ async fn timeouts_open_a_breaker_and_the_next_connection_starts_with_a_closed_on
     })
     .await;
     yard.proxy.cut();
-    is_away(&yard).await;
+    is_away(&yard.redis).await;
     yard.proxy.heal();
     within(yard.redis.connected()).await;
     // Not after the breaker's five seconds.

@@ -6,7 +6,7 @@ use burgeon_core::{Ctx, Kind};
 use burgeon_redis::{Command, Config, State};
 use burgeon_services::Redis as Server;
 
-use crate::yard::{Yard, handle, within};
+use crate::yard::{Yard, handle, is_away, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_breaks_does_not_make_it_another_server_and_a_restart_does() {
@@ -15,6 +15,7 @@ async fn a_connection_that_breaks_does_not_make_it_another_server_and_a_restart_
     let State::Connected(Some(first)) = yard.redis.state() else { panic!("{:?}", yard.redis.state()) };
     for _ in 0..2 {
         yard.proxy.cut();
+        is_away(&yard.redis).await;
         yard.proxy.heal();
         within(async { while yard.get("x").await.is_err() {} }).await;
         assert_eq!(yard.redis.generation(), 1);
@@ -56,12 +57,7 @@ async fn a_server_that_becomes_a_replica_is_left_and_promoted_again_it_is_anothe
     let other = Server::start().await.unwrap();
     let become_replica = |port: u16| Command::write("REPLICAOF").arg("127.0.0.1").number(port.into());
     yard.call(become_replica(other.port())).await.unwrap();
-    within(async {
-        while !matches!(yard.redis.state(), State::Away { .. }) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    is_away(&yard.redis).await;
     let error = yard.set("x", "1").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
 

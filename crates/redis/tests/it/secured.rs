@@ -8,7 +8,7 @@ use burgeon_redis::{Command, Config, State};
 use burgeon_services::Redis as Server;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use crate::yard::{handle, within};
+use crate::yard::{handle, is_away, within};
 
 /// An authority's certificate, and a server's for `name` with its key, as files in `directory`.
 fn certificates(directory: &Path, name: &str) {
@@ -117,6 +117,7 @@ async fn a_user_who_may_not_ask_who_answers_works_and_every_connection_counts_as
     let refused = redis.call(&ctx, &Command::write("SET").arg("x").arg("1")).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Internal);
     proxy.cut();
+    is_away(&redis).await;
     proxy.heal();
     assert_eq!(within(redis.generation_changed(1)).await, 2);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use burgeon_core::Ctx;
 use burgeon_meter::{Meters, Value as Reading};
-use burgeon_redis::{Command, Config, Redis, Value};
+use burgeon_redis::{Command, Config, Redis, State, Value};
 use burgeon_runtime::Tasks;
 use burgeon_services::{Proxy, Redis as Server};
 use tokio::time::timeout;
@@ -65,6 +65,16 @@ pub(crate) fn handle(config: &Config) -> (Redis, Tasks, Meters) {
     let meters = Meters::new();
     let tasks = Tasks::new(&meters);
     (Redis::connect(config, &tasks, &meters).unwrap(), tasks, meters)
+}
+
+/// Until it has noticed that it is not connected.
+pub(crate) async fn is_away(redis: &Redis) {
+    within(async {
+        while !matches!(redis.state(), State::Away { .. }) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {

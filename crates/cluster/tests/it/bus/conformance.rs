@@ -81,6 +81,26 @@ async fn a_cut_link_is_known_own_messages_are_heard_meanwhile_and_everybody_is_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_breaks_and_is_back_at_once_is_told_all_the_same() {
+    for meeting in Meeting::all().await {
+        let nodes = meeting.nodes(1).await;
+        let (log, _listening) = Log::listen(&nodes[0].bus, "news");
+        let told = async {
+            while !log.entries().contains(&Entry::Gap(Gap::Reconnected)) {
+                meeting.cut();
+                // For so short a time that a driver of its own may find it mended; and if the line has not even noticed,
+                // it is cut again.
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                meeting.restore();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        within(told).await;
+        within(nodes[0].bus.whole()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_leaves_says_good_bye_and_one_that_vanishes_is_missed_until_it_is_forgotten() {
     for meeting in Meeting::all().await {
         let mut nodes = meeting.nodes(3).await;
