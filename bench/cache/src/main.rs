@@ -1,6 +1,8 @@
-//! The cache beside others: what a hit costs with one worker and with eight, and how often there is one on real traces.
+//! The cache beside others: what a hit costs with one worker and with eight, what one in Redis costs, and how often there is
+//! one on real traces.
 
 mod allocations;
+mod far;
 mod ratio;
 mod speed;
 mod trace;
@@ -19,7 +21,7 @@ struct Args {
     /// One JSON object per line.
     #[arg(long)]
     json: bool,
-    /// Only `speed` or only `ratio`.
+    /// Only `speed`, only `far` or only `ratio`.
     #[arg(long)]
     only: Option<String>,
 }
@@ -30,6 +32,9 @@ fn main() -> ExitCode {
     let wanted = |part: &str| args.only.as_deref().is_none_or(|only| only == part);
     if wanted("speed") {
         speed::run(&mut report, args.quick);
+    }
+    if wanted("far") {
+        far::run(&mut report, args.quick);
     }
     if wanted("ratio") {
         ratio::run(&mut report, args.quick);

@@ -21,6 +21,8 @@ mod config;
 mod desk;
 mod doubts;
 mod meters;
+#[cfg(feature = "redis")]
+mod redis;
 mod remote;
 mod sql;
 mod store;
@@ -56,6 +58,13 @@ impl Far {
     /// `application` is the first part of every name there, so that two applications may share a store.
     pub fn database(db: &Db, application: impl Into<String>) -> Self {
         Self { store: Store::Sql(sql::Sql::new(db)), application: application.into() }
+    }
+
+    /// Redis. Its user must be allowed to ask who it is (`INFO`): a primary that may have forgotten invalidations must be known
+    /// for another one.
+    #[cfg(feature = "redis")]
+    pub fn redis(server: &burgeon_redis::Redis, application: impl Into<String>) -> Self {
+        Self { store: Store::Redis(redis::Redis::new(server)), application: application.into() }
     }
 }
 

@@ -30,6 +30,8 @@ use crate::tombstones::Reach;
 /// Which store.
 pub(crate) enum Store {
     Sql(Sql),
+    #[cfg(feature = "redis")]
+    Redis(super::redis::Redis),
 }
 
 /// A cache, as the store knows it.
@@ -112,6 +114,8 @@ impl Store {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Sql(_) => "database",
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => "redis",
         }
     }
 
@@ -119,6 +123,8 @@ impl Store {
     pub(crate) fn database(&self) -> Option<&burgeon_db::Db> {
         match self {
             Self::Sql(sql) => Some(sql.db()),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => None,
         }
     }
 
@@ -126,6 +132,8 @@ impl Store {
     pub(crate) async fn read(&self, ctx: &Ctx, place: &Place, keys: &[String]) -> Result<Answer> {
         match self {
             Self::Sql(sql) => Box::pin(sql.read(ctx, place, keys)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.read(ctx, place, keys).await,
         }
     }
 
@@ -133,6 +141,8 @@ impl Store {
     pub(crate) async fn write(&self, ctx: &Ctx, place: &Place, record: Record) -> Result<bool> {
         match self {
             Self::Sql(sql) => Box::pin(sql.write(ctx, place, record)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.write(ctx, place, record).await,
         }
     }
 
@@ -146,6 +156,8 @@ impl Store {
     ) -> Result<Token> {
         match self {
             Self::Sql(sql) => Box::pin(sql.bury_keys(ctx, place, keys, burial)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.bury_keys(ctx, place, keys, burial).await,
         }
     }
 
@@ -159,6 +171,8 @@ impl Store {
     ) -> Result<()> {
         match self {
             Self::Sql(sql) => Box::pin(sql.bury_tags(ctx, place, stripes, burial)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.bury_tags(ctx, place, stripes, burial).await,
         }
     }
 
@@ -166,6 +180,8 @@ impl Store {
     pub(crate) async fn bury_everything(&self, ctx: &Ctx, place: &Place, burial: Burial) -> Result<()> {
         match self {
             Self::Sql(sql) => Box::pin(sql.bury_everything(ctx, place, burial)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.bury_everything(ctx, place, burial).await,
         }
     }
 
@@ -180,6 +196,8 @@ impl Store {
     ) -> Result<bool> {
         match self {
             Self::Sql(sql) => Box::pin(sql.claim(ctx, place, key, holder, life)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.claim(ctx, place, key, holder, life).await,
         }
     }
 
@@ -187,6 +205,8 @@ impl Store {
     pub(crate) async fn release(&self, ctx: &Ctx, place: &Place, key: &str, holder: u64) -> Result<()> {
         match self {
             Self::Sql(sql) => Box::pin(sql.release(ctx, place, key, holder)).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.release(ctx, place, key, holder).await,
         }
     }
 }

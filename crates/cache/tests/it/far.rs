@@ -1,6 +1,8 @@
 //! The second tier: one suite over every store it may be in, and what each of them alone may suffer.
 
 mod fence;
+#[cfg(feature = "redis")]
+mod outage;
 mod shared;
 mod sweeping;
 mod versions;

@@ -23,11 +23,19 @@ pub(crate) struct Yard {
     pub(crate) db: Db,
     meters: Meters,
     tier: Tier,
+    // The owner of the connection lives as long as it does.
+    _tasks: Option<Tasks>,
     _directory: Option<Arc<TempDir>>,
 }
 
 enum Tier {
     Database,
+    #[cfg(feature = "redis")]
+    Redis {
+        redis: burgeon_redis::Redis,
+        application: String,
+        server: Arc<burgeon_services::Redis>,
+    },
 }
 
 /// A process, as far as caches see it.
@@ -38,20 +46,72 @@ pub(crate) struct Node {
 impl Yard {
     /// One of each sort.
     pub(crate) async fn all() -> Vec<Yard> {
-        vec![Self::sqlite().await, Self::postgres().await]
+        vec![
+            Self::sqlite().await,
+            Self::postgres().await,
+            #[cfg(feature = "redis")]
+            Self::redis().await,
+        ]
+    }
+
+    /// A Redis of its own, and SQLite for transactions.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn redis() -> Yard {
+        let server = Arc::new(burgeon_services::Redis::start().await.unwrap());
+        Self::redis_at(&server.url(), server.clone()).await
+    }
+
+    /// The same over another address.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn redis_at(url: &str, server: Arc<burgeon_services::Redis>) -> Yard {
+        let Yard { db, meters, _directory, .. } = Self::sqlite().await;
+        let tasks = Tasks::new(&meters);
+        let redis = burgeon_redis::Redis::connect(&burgeon_redis::Config::at(url), &tasks, &meters).unwrap();
+        within(redis.connected()).await;
+        let tier = Tier::Redis { redis, application: "it".into(), server };
+        Yard { name: "redis", db, meters, tier, _tasks: Some(tasks), _directory }
+    }
+
+    #[cfg(feature = "redis")]
+    fn client(&self) -> &burgeon_redis::Redis {
+        match &self.tier {
+            Tier::Redis { redis, .. } => redis,
+            Tier::Database => panic!("it is in the database"),
+        }
+    }
+
+    /// Says something to it past the cache.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn command(&self, command: &burgeon_redis::Command) -> burgeon_redis::Value {
+        self.client().call(&Ctx::background(), command).await.unwrap()
+    }
+
+    /// Resolves when the client has found out that there is another server.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn connected_anew(&self) {
+        self.client().generation_changed(1).await;
+        self.client().connected().await;
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn server(&self) -> &burgeon_services::Redis {
+        match &self.tier {
+            Tier::Redis { server, .. } => server,
+            Tier::Database => panic!("it is in the database"),
+        }
     }
 
     pub(crate) async fn sqlite() -> Yard {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let url = format!("sqlite:{}", directory.path().join("cache.db").display());
         let (db, meters) = open(&url).await;
-        Yard { name: "sqlite", db, meters, tier: Tier::Database, _directory: Some(directory) }
+        Yard { name: "sqlite", db, meters, tier: Tier::Database, _tasks: None, _directory: Some(directory) }
     }
 
     pub(crate) async fn postgres() -> Yard {
         let url = Postgres::shared().await.unwrap().create_database().await.unwrap();
         let (db, meters) = open(&url).await;
-        Yard { name: "postgres", db, meters, tier: Tier::Database, _directory: None }
+        Yard { name: "postgres", db, meters, tier: Tier::Database, _tasks: None, _directory: None }
     }
 
     pub(crate) fn node(&self) -> Node {
@@ -69,6 +129,8 @@ impl Yard {
         let tasks = Tasks::new(&meters);
         let far = match &self.tier {
             Tier::Database => Far::database(&self.db, "it"),
+            #[cfg(feature = "redis")]
+            Tier::Redis { redis, application, .. } => Far::redis(redis, application.clone()),
         };
         let caches = Caches::with_clock(&config, &tasks, &meters, Clock::exact()).unwrap().on_far(far);
         Node { house: House { caches, tasks, meters, ctx: Ctx::background() } }
@@ -79,6 +141,22 @@ impl Yard {
         match &self.tier {
             Tier::Database => {
                 self.meters.counter("db_statements_total", "", &[("statement", "cache_far_read")]).get()
+            }
+            #[cfg(feature = "redis")]
+            Tier::Redis { redis, .. } => {
+                let command = burgeon_redis::Command::read("INFO").arg("commandstats");
+                let stats = redis.call(&Ctx::background(), &command).await.unwrap();
+                // Commands inside of scripts are counted, too, and not of interest.
+                let text = match stats {
+                    burgeon_redis::Value::Text(text) => text,
+                    stats => String::from_utf8(stats.bytes().unwrap().unwrap().to_vec()).unwrap(),
+                };
+                let of = |name: &str| {
+                    let line =
+                        text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+                    line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+                };
+                of("evalsha") + of("eval") + of("get")
             }
         }
     }
