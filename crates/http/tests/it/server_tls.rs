@@ -1,7 +1,5 @@
 //! TLS on the same server: both protocols by negotiation, and no handshake without an end.
 
-use std::time::Duration;
-
 use burgeon_core::Error;
 use burgeon_http::{Config, Server, Tls};
 use burgeon_tls::{ClientStream, Roots, ServerName, TlsConnector};
@@ -11,7 +9,6 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use crate::serving::{Served, echo, quick, rest};
 
@@ -69,9 +66,8 @@ async fn a_handshake_that_never_comes_and_plain_text_are_both_ended() {
     for says in ["", "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"] {
         let mut stream = served.connect().await;
         stream.write_all(says.as_bytes()).await.unwrap();
-        let began = Instant::now();
+        // Which says so if it is not ended.
         rest(&mut stream).await;
-        assert!(began.elapsed() < config.head_timeout + Duration::from_millis(900), "{says:?}");
     }
     served.stop().await;
 }

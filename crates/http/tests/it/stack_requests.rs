@@ -13,8 +13,12 @@ use burgeon_meter::{Meters, Value};
 
 use crate::serving::{Served, quick, response};
 
-/// How often handlers ended.
-type Ended = Arc<AtomicU32>;
+/// How often slow handlers began and ended.
+#[derive(Clone, Default)]
+struct Ended {
+    begun: Arc<AtomicU32>,
+    ended: Arc<AtomicU32>,
+}
 
 async fn hello() -> String {
     "hello".into()
@@ -28,9 +32,10 @@ async fn explode() -> String {
     panic!("the answer is hunter2")
 }
 
-async fn slow(State(ended): State<Ended>) -> String {
+async fn slow(State(slow): State<Ended>) -> String {
+    slow.begun.fetch_add(1, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    ended.fetch_add(1, Ordering::SeqCst);
+    slow.ended.fetch_add(1, Ordering::SeqCst);
     "slept".into()
 }
 
@@ -120,22 +125,24 @@ async fn a_handler_past_its_deadline_is_answered_for_and_other_work_than_reading
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
     let ended = app.ended.clone();
     app.served.stop().await;
-    assert_eq!(ended.load(Ordering::SeqCst), 1, "the POST is finished, the GET is not");
+    assert_eq!(ended.ended.load(Ordering::SeqCst), 1, "the POST is finished, the GET is not");
 }
 
 #[tokio::test]
 async fn when_the_client_leaves_reading_stops_and_writing_is_finished() {
     let app = application(&quick());
-    for method in ["GET", "POST"] {
+    for (begun, method) in [(1, "GET"), (2, "POST")] {
         let mut stream = app.served.connect().await;
         let request = format!("{method} /slow HTTP/1.1\r\nhost: shop\r\ncontent-length: 0\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        while app.ended.begun.load(Ordering::SeqCst) < begun {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         drop(stream);
     }
     let (ended, meters) = (app.ended.clone(), app.meters.clone());
     app.served.stop().await;
-    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    assert_eq!(ended.ended.load(Ordering::SeqCst), 1);
     let left = |sample: &burgeon_meter::Sample| sample.labels.iter().any(|(_, value)| value == "left");
     let left: Vec<_> = meters
         .samples()
