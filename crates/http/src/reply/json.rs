@@ -1,5 +1,7 @@
 //! JSON responses.
 
+use std::marker::PhantomData;
+
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
@@ -21,6 +23,37 @@ impl<T: Serialize + JsonSchema> Reply for Json<T> {
             const { HeaderValue::from_static(JSON) },
             serde_json::to_vec(&self.0).map_err(Error::internal)?,
         ))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.response::<T>(StatusCode::OK, JSON);
+    }
+}
+
+/// A JSON document that is written already, and is documented as a `T`: what serde would write of one. For lists that
+/// go out as they come in, such as rows read with `burgeon_db::json_row!`, which are never a `T` in memory.
+///
+/// ```
+/// use burgeon_http::JsonText;
+///
+/// let list = JsonText::<Vec<u32>>::new("[1,2,3]");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonText<T> {
+    text: String,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> JsonText<T> {
+    /// Nobody checks that it is one; a test that reads it back into a `T` does.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), of: PhantomData }
+    }
+}
+
+impl<T: JsonSchema> Reply for JsonText<T> {
+    fn reply(self) -> Result<Response> {
+        Ok(with_type(const { HeaderValue::from_static(JSON) }, self.text))
     }
 
     fn describe(operation: &mut Operation<'_>) {

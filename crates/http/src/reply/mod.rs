@@ -13,7 +13,7 @@ use burgeon_core::{Error, Result};
 use crate::openapi::Operation;
 use crate::{Body, Response};
 
-pub use json::Created;
+pub use json::{Created, JsonText};
 pub use redirect::Redirect;
 pub use text::Html;
 

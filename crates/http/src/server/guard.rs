@@ -32,6 +32,7 @@ use http::StatusCode;
 
 use self::chunks::Chunk;
 use self::head::Head;
+use crate::octets::Octets;
 
 /// Follows one connection.
 #[derive(Debug)]
@@ -214,24 +215,8 @@ impl Refusal {
 
 /// What a field's name is made of (RFC 9110, 5.6.2).
 fn is_token(byte: u8) -> bool {
-    const TOKEN: [bool; 256] = {
-        let mut table = [false; 256];
-        let symbols = b"!#$%&'*+-.^_`|~";
-        let mut at = 0;
-        while at < symbols.len() {
-            table[symbols[at] as usize] = true;
-            at += 1;
-        }
-        let mut byte = 0;
-        while byte < 128 {
-            if (byte as u8).is_ascii_alphanumeric() {
-                table[byte] = true;
-            }
-            byte += 1;
-        }
-        table
-    };
-    TOKEN[usize::from(byte)]
+    const TOKEN: Octets = Octets::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+    TOKEN.has(byte)
 }
 
 /// What a field's value is made of, obsolete text included (RFC 9110, 5.5).

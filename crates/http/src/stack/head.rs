@@ -8,6 +8,7 @@ use http::{StatusCode, Uri, Version};
 use burgeon_core::{Error, Result};
 
 use super::fields::Fields;
+use crate::octets::Octets;
 use crate::status_error;
 
 /// # Errors
@@ -46,24 +47,8 @@ fn refuse(sentence: &'static str) -> Error {
 
 /// Host and port without user information. Empty is allowed: RFC 9112 wants it where a target has no authority.
 fn is_authority(text: &[u8]) -> bool {
-    const ALLOWED: [bool; 256] = {
-        let mut table = [false; 256];
-        let symbols = b".-_:[]~!$&'()*+,;=%";
-        let mut at = 0;
-        while at < symbols.len() {
-            table[symbols[at] as usize] = true;
-            at += 1;
-        }
-        let mut byte = 0;
-        while byte < 128 {
-            if (byte as u8).is_ascii_alphanumeric() {
-                table[byte] = true;
-            }
-            byte += 1;
-        }
-        table
-    };
-    text.iter().all(|byte| ALLOWED[usize::from(*byte)])
+    const ALLOWED: Octets = Octets::alphanumeric_and(b".-_:[]~!$&'()*+,;=%");
+    text.iter().all(|byte| ALLOWED.has(*byte))
 }
 
 #[cfg(test)]
