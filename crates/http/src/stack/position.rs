@@ -135,3 +135,54 @@ fn purpose(cluster: u64) -> String {
 fn is_secure(door: &Door, scheme: Scheme) -> bool {
     door.secure_cookies() || scheme == Scheme::Https
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use burgeon_db::Config;
+    use burgeon_meter::Meters;
+    use burgeon_runtime::Tasks;
+    use burgeon_services::Postgres;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::keys::Ring;
+
+    #[tokio::test]
+    async fn a_position_is_forgotten_an_hour_and_the_leeway_after_it_was_given() {
+        let now = Arc::new(AtomicI64::new(1_000_000));
+        let told = now.clone();
+        let clock = move || Timestamp::from_second(told.load(Ordering::Relaxed)).unwrap();
+        let keys = Keys::from_ring(Ring::fixed(b"k"), clock);
+        let meters = Meters::new();
+        let tasks = Tasks::new(&meters);
+        let mut config = Config::at(Postgres::shared().await.unwrap().create_database().await.unwrap());
+        config.postgres.causal_position = true;
+        let db = Db::open(&config, &tasks, &meters).await.unwrap();
+        let door = Door::new().with_keys(keys).with_causal_reads(db);
+
+        let arrived = |headers: &HeaderMap| {
+            let ctx = Ctx::background();
+            let carried = arrive(&door, &Fields::of(headers), headers, Scheme::Http, &ctx).unwrap();
+            (ctx.position(), carried)
+        };
+        let (before, carried) = arrived(&HeaderMap::new());
+        assert_eq!(before, Position::START);
+        let seen: Position = "1:16/B374D848".parse().unwrap();
+        carried.ctx.advance(seen);
+        let mut answer = HeaderMap::new();
+        leave(&door, &carried, Scheme::Http, &mut answer);
+        let header = HeaderMap::from_iter([(HEADER, answer[HEADER].clone())]);
+        let pair = answer[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().parse().unwrap();
+        let cookie = HeaderMap::from_iter([(http::header::COOKIE, pair)]);
+        let lifetime = (LIFETIME + crate::keys::LEEWAY).as_secs() as i64;
+        for brought in [&header, &cookie] {
+            for (later, believed) in [(0, seen), (lifetime - 1, seen), (lifetime, Position::START)] {
+                now.store(1_000_000 + later, Ordering::Relaxed);
+                assert_eq!(arrived(brought).0, believed, "{later} s later: {brought:?}");
+            }
+        }
+    }
+}

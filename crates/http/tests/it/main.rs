@@ -10,6 +10,7 @@ mod forms;
 mod health;
 mod keys;
 mod openapi;
+mod positions;
 mod refusals;
 mod routing;
 mod server_drain;
