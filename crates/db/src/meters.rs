@@ -44,7 +44,8 @@ impl StatementMeters {
                 time: meters.histogram("db_statement_seconds", "From the call to the answer.", &labels),
                 queued: meters.histogram(
                     "db_statement_queue_seconds",
-                    "Of those that had to wait: how long, for a place or a connection, before they were sent.",
+                    "Of those that had to wait: how long, for a place or a connection before they were sent, on SQLite for \
+                     the writer or a reader.",
                     &labels,
                 ),
                 wire: meters.histogram(
@@ -55,7 +56,7 @@ impl StatementMeters {
                 server: meters.histogram(
                     "db_statement_server_seconds",
                     "At the head of its connection, from sending or from the answer before it to its own: the server, and \
-                     the network where nothing was before it.",
+                     the network where nothing was before it. On SQLite at work, without the commit.",
                     &labels,
                 ),
             }
@@ -69,12 +70,17 @@ impl StatementMeters {
 
     /// Where an answered statement spent its time.
     pub(crate) fn spent(&self, text: &Text, queued: Duration, wire: Duration, server: Duration) {
+        self.of(text).wire.record(wire);
+        self.worked(text, queued, server);
+    }
+
+    /// As [`spent`](Self::spent), of a statement that ran in this process.
+    pub(crate) fn worked(&self, text: &Text, queued: Duration, took: Duration) {
         let cells = self.of(text);
         if queued >= SHORTEST_WAIT {
             cells.queued.record(queued);
         }
-        cells.wire.record(wire);
-        cells.server.record(server);
+        cells.server.record(took);
     }
 
     pub(crate) fn start(&self, text: &Text) -> Timed<'_> {

@@ -28,6 +28,7 @@ pub(crate) use conn::Conn;
 pub(crate) use desk::Session;
 pub(crate) use tape::Tape;
 
+use crate::meters::StatementMeters;
 use crate::stmt::{Class, Place, Text};
 use crate::{Config, Engine, Fault, Row, Stmt, Value, clock};
 
@@ -63,8 +64,10 @@ impl Sqlite {
             .number("select count(*) from sqlite_schema")
             .map_err(|error| faults::at_open(&error, &path))?;
         let briefs = Arc::new(Briefs::new());
-        let readers = Readers::start(&path, &config.sqlite, Arc::clone(&briefs), meters)?;
-        let writer = Writer::start(writer, &path, &config.sqlite, meters)?;
+        let statements = Arc::new(StatementMeters::new(meters));
+        let readers =
+            Readers::start(&path, &config.sqlite, Arc::clone(&briefs), Arc::clone(&statements), meters)?;
+        let writer = Writer::start(writer, &path, &config.sqlite, statements, meters)?;
         let aside = Aside::new(path, config.sqlite.clone());
         Ok(Self { config: config.clone(), writer, readers, aside, briefs })
     }
@@ -91,14 +94,16 @@ impl Sqlite {
     }
 
     pub(crate) async fn execute(&self, ctx: &Ctx, text: Text, params: Vec<Value>) -> Result<u64, Fault> {
-        let work = move |conn: &Conn| conn.execute(text.sql(Engine::Sqlite), &params);
-        self.writer.write(self.statement_deadline(ctx), self.room_deadline(ctx), false, work).await
+        let sql = text.clone();
+        let work = move |conn: &Conn| conn.execute(sql.sql(Engine::Sqlite), &params);
+        self.writer.write(text, self.statement_deadline(ctx), self.room_deadline(ctx), false, work).await
     }
 
     pub(crate) async fn insert_many(&self, ctx: &Ctx, text: Text, rows: Tape) -> Result<u64, Fault> {
-        let work = move |conn: &Conn| conn.insert_many(text.sql(Engine::Sqlite), &rows);
+        let sql = text.clone();
+        let work = move |conn: &Conn| conn.insert_many(sql.sql(Engine::Sqlite), &rows);
         // A later row may fail when earlier ones are in.
-        self.writer.write(self.statement_deadline(ctx), self.room_deadline(ctx), true, work).await
+        self.writer.write(text, self.statement_deadline(ctx), self.room_deadline(ctx), true, work).await
     }
 
     /// Opens a transaction: on the writer, or for reading on one of the readers.
@@ -212,7 +217,7 @@ impl Sqlite {
         match class {
             Class::Read => self.readers.read(text, deadline, self.room_deadline(ctx), work).await,
             // `returning`: the row may prove unreadable, or to be two, when the change is already made.
-            Class::Write => self.writer.write(deadline, self.room_deadline(ctx), true, work).await,
+            Class::Write => self.writer.write(text, deadline, self.room_deadline(ctx), true, work).await,
         }
     }
 

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burgeon_core::Deadline;
 use burgeon_meter::{Histogram, Meters};
@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::config::Sqlite;
+use crate::meters::StatementMeters;
 use crate::stmt::Text;
 use crate::{Fault, clock};
 
@@ -36,6 +37,7 @@ pub(super) struct Readers {
     /// Not lent right now. The one used last is lent first: its cache is warm.
     near: Mutex<Vec<Conn>>,
     briefs: Arc<Briefs>,
+    statements: Arc<StatementMeters>,
 }
 
 struct Job {
@@ -49,11 +51,12 @@ impl Readers {
         path: &Path,
         config: &Sqlite,
         briefs: Arc<Briefs>,
+        statements: Arc<StatementMeters>,
         meters: &Meters,
     ) -> Result<Self, Fault> {
         let inbox = Arc::new(Inbox::new("a reader", config.queue));
         let (threads, near) = (Mutex::default(), Mutex::default());
-        let readers = Self { inbox: Arc::clone(&inbox), threads, near, briefs };
+        let readers = Self { inbox: Arc::clone(&inbox), threads, near, briefs, statements };
         let count = match config.readers {
             0 => std::thread::available_parallelism().map_or(4, usize::from),
             count => count,
@@ -100,7 +103,7 @@ impl Readers {
             }
         }
         let (reply, answer) = oneshot::channel();
-        let briefs = Arc::clone(&self.briefs);
+        let (briefs, statements) = (Arc::clone(&self.briefs), Arc::clone(&self.statements));
         let run = Box::new(move |conn: &Conn| {
             let begun = clock::now();
             if reply.is_closed() || deadline.has_passed(begun) {
@@ -108,7 +111,9 @@ impl Readers {
             }
             conn.limit(deadline);
             let result = catch_unwind(AssertUnwindSafe(|| read(conn))).unwrap_or_else(|_| Err(panicked()));
-            briefs.learn(&text, clock::now().saturating_duration_since(begun));
+            let took = clock::now().saturating_duration_since(begun);
+            briefs.learn(&text, took);
+            statements.worked(&text, begun.saturating_duration_since(started), took);
             // The caller may have gone meanwhile: then nobody needs it.
             let _ = reply.send(result);
         });
@@ -135,7 +140,9 @@ impl Readers {
         conn.limit(deadline.earlier(Deadline::after(begun, Briefs::LIMIT)));
         let result = catch_unwind(AssertUnwindSafe(|| read(&conn))).unwrap_or_else(|_| Err(panicked()));
         self.near().push(conn);
-        self.briefs.learn(text, clock::now().saturating_duration_since(begun));
+        let took = clock::now().saturating_duration_since(begun);
+        self.briefs.learn(text, took);
+        self.statements.worked(text, Duration::ZERO, took);
         Some(result)
     }
 

@@ -24,7 +24,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::config::Sqlite;
-use crate::stmt::Place;
+use crate::meters::StatementMeters;
+use crate::stmt::{Place, Text};
 use crate::{Fault, clock};
 
 use super::GRACE;
@@ -44,10 +45,17 @@ pub(super) struct Writer {
     conn: Arc<Mutex<Conn>>,
     /// Whether another process holds the lock right now.
     blocked: Arc<AtomicBool>,
+    statements: Arc<StatementMeters>,
 }
 
 impl Writer {
-    pub(super) fn start(conn: Conn, path: &Path, config: &Sqlite, meters: &Meters) -> Result<Self, Fault> {
+    pub(super) fn start(
+        conn: Conn,
+        path: &Path,
+        config: &Sqlite,
+        statements: Arc<StatementMeters>,
+        meters: &Meters,
+    ) -> Result<Self, Fault> {
         let inbox = Arc::new(Inbox::new("the writer", config.queue));
         let blocked = Arc::new(AtomicBool::new(false));
         let mut thread = Thread::new(conn, &inbox, &blocked, path, config, meters);
@@ -56,7 +64,7 @@ impl Writer {
             .name("sqlite-write".to_owned())
             .spawn(move || thread.serve())
             .map_err(|error| Fault::Unavailable { why: format!("no thread for the writer: {error}") })?;
-        Ok(Self { inbox, thread: Mutex::new(Some(thread)), conn, blocked })
+        Ok(Self { inbox, thread: Mutex::new(Some(thread)), conn, blocked, statements })
     }
 
     /// Does `work` in a transaction with others and answers after the commit.
@@ -64,10 +72,11 @@ impl Writer {
     /// `savepoint` says whether `work` may fail after it has changed something.
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        text: Text,
         deadline: Deadline,
         room_by: Deadline,
         savepoint: bool,
-        work: impl FnMut(&Conn) -> Result<T, Fault> + Send + 'static,
+        mut work: impl FnMut(&Conn) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let started = clock::now();
         if deadline.has_passed(started) {
@@ -75,6 +84,14 @@ impl Writer {
         }
         let (reply, answer) = oneshot::channel();
         let ticket = Arc::new(Ticket::default());
+        let statements = Arc::clone(&self.statements);
+        let work = move |conn: &Conn| {
+            let begun = clock::now();
+            let result = work(conn);
+            let took = clock::now().saturating_duration_since(begun);
+            statements.worked(&text, begun.saturating_duration_since(started), took);
+            result
+        };
         let work = Work::Once(Box::new(Statement { work, result: None, reply, savepoint }));
         let job = Job { queued: started, deadline, ticket: Arc::clone(&ticket), attempts: 0, work };
         self.inbox.put(job, room_by).await?;

@@ -108,6 +108,26 @@ async fn nobody_sees_that_the_database_is_busy_while_another_process_holds_it_fo
 }
 
 #[tokio::test]
+async fn how_long_a_statement_waited_and_worked_is_told_by_its_name() {
+    const HELD_FOR: Duration = Duration::from_millis(100);
+    let house = ledger().await;
+    let of = |name| house.meters.histogram(name, "", &[("statement", "ledger_add")]).value();
+    let lock = ForeignLock::take(&house);
+    let lets_go = async {
+        tokio::time::sleep(HELD_FOR).await;
+        drop(lock);
+    };
+    let (added, ()) = tokio::join!(add(&house.db, &house.ctx, 1, 1), lets_go);
+    added.unwrap();
+    let (queued, worked) = (of("db_statement_queue_seconds"), of("db_statement_server_seconds"));
+    assert_eq!((queued.count(), queued.at_most(HELD_FOR / 2)), (1, 0), "it waited for the lock");
+    assert_eq!(worked.count(), 1);
+    count(&house.db).await;
+    let of_reads = |name| house.meters.histogram(name, "", &[("statement", "ledger_count")]).value();
+    assert!(of_reads("db_statement_server_seconds").count() > 0);
+}
+
+#[tokio::test]
 async fn a_lock_held_past_the_deadline_is_a_typed_busy_and_nothing_is_done() {
     let house = ledger().await;
     let lock = ForeignLock::take(&house);
