@@ -49,7 +49,9 @@ pub struct Config {
     /// transaction pooler nothing is prepared and no time limit is set on the connection: set `statement_timeout` and
     /// `timezone` with `alter role`.
     pub pooler: Pooler,
-    /// The server itself, for what a transaction pooler cannot carry: migrations. Default empty: `database.url`.
+    /// The server itself, for what a transaction pooler cannot carry: migrations, `listen`. It may name several
+    /// (`postgres://shop@db-1,db-2/shop`): the one that `database.url` leads to is used, with replicas the present
+    /// primary; where none of them is that, it is refused. Default empty: `database.url`.
     pub direct_url: Secret,
     /// How long opening a connection may take, and how long the first one is tried at start. Default 5 s.
     #[serde(with = "units::duration")]

@@ -8,6 +8,8 @@ use burgeon_core::units::format_duration;
 use burgeon_meter::Gauge;
 use burgeon_runtime::{Task, Tasks};
 use burgeon_tls::TlsConnector;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::Host;
@@ -30,6 +32,8 @@ use super::url::{Target, place};
 
 /// Opens connections to one database.
 pub(super) struct Connector {
+    /// The setting it was made from, for people.
+    key: &'static str,
     target: Target,
     role: Role,
     /// What is known of the server where it is one of several.
@@ -118,7 +122,9 @@ impl Refusal {
 }
 
 impl Connector {
+    #[expect(clippy::too_many_arguments, reason = "made in one place, from as many things")]
     pub(super) fn new(
+        key: &'static str,
         target: Target,
         role: Role,
         standing: Option<Arc<Standing>>,
@@ -136,6 +142,7 @@ impl Connector {
         let greetings = config.greetings(statement_timeout);
         let spellings = Arc::new(Mutex::new(Statements::new(SPELLINGS)));
         Ok(Self {
+            key,
             target,
             role,
             standing,
@@ -184,6 +191,21 @@ impl Connector {
         self.open(until, Memory::Unnamed(self.spellings.clone()), None, false).await
     }
 
+    /// Which life of the server is reached at present: when it was started.
+    pub(super) async fn life(&self, until: Instant) -> Result<i64, Refusal> {
+        let memory = Memory::Unnamed(self.spellings.clone());
+        let connection = self.open(until, memory, None, true).await?;
+        let answer = timeout_at(until, connection.client().simple_query(WHO)).await;
+        let answer =
+            answer.map_err(|_| self.silent())?.map_err(|error| self.explain(&error, "the database"))?;
+        Ok(Greeted::of(&answer).life)
+    }
+
+    /// Whether sessions were found out to be a pooler's. Not before the first connection.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.sessions.get() == Some(&Sessions::Pooled)
+    }
+
     /// Whether sessions last; found out once.
     pub(super) async fn sessions(&self, until: Instant) -> Result<Sessions, Refusal> {
         let find_out = async || {
@@ -217,14 +239,24 @@ impl Connector {
         ear: Option<Ear>,
         is_choosy: bool,
     ) -> Result<Box<Connection>, Refusal> {
+        // All at once: one that swallows what it is sent shall not hold up the way to the others.
+        let mut tries: FuturesUnordered<_> = self
+            .target
+            .servers()
+            .map(|(index, host, port)| {
+                let ear = ear.clone();
+                async move {
+                    let opened = self.connect_to(index, &host, port, ear, until).await?;
+                    if is_choosy {
+                        self.admit(&opened.greeted, &place(&host, port), until).await?;
+                    }
+                    Ok::<_, Refusal>(opened)
+                }
+            })
+            .collect();
         let mut refusals = Vec::new();
-        for (index, host, port) in self.target.servers() {
-            let opened = self.connect_to(index, &host, port, ear.clone(), until).await;
-            let admitted = opened.and_then(|opened| match is_choosy {
-                true => self.admit(&opened.greeted, &place(&host, port)).map(|()| opened),
-                false => Ok(opened),
-            });
-            match admitted {
+        while let Some(tried) = tries.next().await {
+            match tried {
                 Ok(opened) => return Ok(Box::new(opened.into_connection(memory, &self.open))),
                 Err(refusal) => refusals.push(refusal),
             }
@@ -243,16 +275,16 @@ impl Connector {
         ear: Option<Ear>,
         until: Instant,
     ) -> Result<Opened, Refusal> {
-        let place = place(host, port);
+        let (place, key) = (place(host, port), self.key);
         let started = Instant::now();
         let late = || {
             let waited = format_duration(Duration::from_millis(started.elapsed().as_millis() as u64));
             Refusal::passing(format!(
-                "{place} did not answer within {waited}; check host and port in `database.url`, and the firewall"
+                "{place} did not answer within {waited}; check host and port in `{key}`, and the firewall"
             ))
         };
         let opening = async {
-            let peers = resolve(host, port, &place).await?;
+            let peers = resolve(host, port, &place, key).await?;
             let (peer, socket) = reach(&peers, &place).await?;
             let name = self.target.certified_name(index);
             self.greet(socket, peer, name, &place, ear).await
@@ -286,7 +318,7 @@ impl Connector {
         let answer = client.simple_query(WHO).await;
         let answer = answer.map_err(|error| self.explain(&error, place))?;
         let greeted = Greeted::of(&answer);
-        if let (Some(standing), true) = (&self.standing, greeted.in_recovery) {
+        if let (Some(standing), true, Role::Any) = (&self.standing, greeted.in_recovery, self.role) {
             // Before anybody may use it: it may have come back behind where it was.
             standing.replayed.born(greeted.replayed);
         }
@@ -294,16 +326,23 @@ impl Connector {
     }
 
     /// Whether a server that answered so may be used.
-    fn admit(&self, greeted: &Greeted, place: &str) -> Result<(), Refusal> {
+    async fn admit(&self, greeted: &Greeted, place: &str, until: Instant) -> Result<(), Refusal> {
+        if greeted.in_recovery {
+            return match self.role {
+                Role::Any => Ok(()),
+                // Passing: it may be promoted, and then it is the one.
+                Role::Primary => Err(Refusal::passing(format!(
+                    "{place} is a standby in recovery, which takes no writes; name the primary in `{}`",
+                    self.key
+                ))),
+            };
+        }
         match &self.standing {
-            // Passing: it may be promoted, and then it is the one.
-            _ if greeted.in_recovery && self.role == Role::Primary => Err(Refusal::passing(format!(
-                "{place} is a standby in recovery, which takes no writes; name the primary in `database.url`"
-            ))),
-            Some(standing) if !greeted.in_recovery && !standing.is_confirmed(greeted.life) => {
+            Some(standing) if !standing.is_confirmed(greeted.life, until).await => {
                 Err(Refusal::passing(format!(
                     "{place} takes writes, and is not known to be the present primary: it may have been left behind by \
-                     a promotion"
+                     a promotion, or `{}` names another database",
+                    self.key
                 )))
             }
             _ => Ok(()),
@@ -316,19 +355,19 @@ impl Connector {
     }
 
     fn explain(&self, error: &tokio_postgres::Error, place: &str) -> Refusal {
-        let user = self.target.user();
+        let (user, key) = (self.target.user(), self.key);
         if let Some(db) = error.as_db_error() {
             let said = db.message();
             return match db.code() {
                 code if *code == SqlState::INVALID_PASSWORD => Refusal::lasting(format!(
-                    "{place} refused the password of user `{user}`; check user and password in `database.url`"
+                    "{place} refused the password of user `{user}`; check user and password in `{key}`"
                 )),
                 code if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => Refusal::lasting(format!(
-                    "{place} does not let user `{user}` in: {said}; check the user in `database.url`, and \
+                    "{place} does not let user `{user}` in: {said}; check the user in `{key}`, and \
                      pg_hba.conf on the server"
                 )),
                 code if *code == SqlState::INVALID_CATALOG_NAME => Refusal::lasting(format!(
-                    "{place} has no database `{0}`; create it (createdb {0}) or correct `database.url`",
+                    "{place} has no database `{0}`; create it (createdb {0}) or correct `{key}`",
                     self.target.database()
                 )),
                 code if *code == SqlState::CANNOT_CONNECT_NOW => {
@@ -347,14 +386,14 @@ impl Connector {
         let cause = chain(error);
         if cause.contains("server does not support TLS") {
             return Refusal::lasting(format!(
-                "{place} offers no TLS, and `database.url` asks for it; switch on `ssl` on the server, or write \
+                "{place} offers no TLS, and `{key}` asks for it; switch on `ssl` on the server, or write \
                  sslmode=disable where the network is trusted"
             ));
         }
         if cause.contains("invalid peer certificate") {
             return Refusal::lasting(format!(
                 "the certificate of {place} is not trusted: {cause}; name its authority with \
-                 sslrootcert=/path/to/ca.pem in `database.url`, and the host as the certificate does"
+                 sslrootcert=/path/to/ca.pem in `{key}`, and the host as the certificate does"
             ));
         }
         if cause.contains("TLS handshake") {
@@ -362,7 +401,7 @@ impl Connector {
         }
         if cause.contains("password missing") {
             return Refusal::lasting(format!(
-                "{place} wants a password of user `{user}`, and `database.url` has none; write \
+                "{place} wants a password of user `{user}`, and `{key}` has none; write \
                  postgres://{user}:PASSWORD@..."
             ));
         }
@@ -387,7 +426,7 @@ impl Opened {
     }
 }
 
-async fn resolve(host: &Host, port: u16, place: &str) -> Result<Vec<Peer>, Refusal> {
+async fn resolve(host: &Host, port: u16, place: &str, key: &str) -> Result<Vec<Peer>, Refusal> {
     match host {
         Host::Tcp(name) => {
             let found = tokio::net::lookup_host((name.as_str(), port)).await;
@@ -396,7 +435,7 @@ async fn resolve(host: &Host, port: u16, place: &str) -> Result<Vec<Peer>, Refus
                 Ok(peers) if !peers.is_empty() => Ok(peers),
                 Ok(_) => Err(Refusal::passing(format!("the host of {place} has no address"))),
                 Err(error) => Err(Refusal::passing(format!(
-                    "the host of {place} is not known ({error}); check the name in `database.url`"
+                    "the host of {place} is not known ({error}); check the name in `{key}`"
                 ))),
             }
         }

@@ -9,6 +9,7 @@ use burgeon_meter::{Gauge, InFlight};
 use burgeon_resilience::random::between;
 use burgeon_runtime::Task;
 use futures_util::TryStreamExt;
+use futures_util::future::{join, join4};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -267,7 +268,16 @@ impl Connection {
         };
         let replayed = self.has_replayed(position);
         let run = self.run(text, &prepared, params);
-        let (replayed, answer) = futures_util::future::join(replayed, run).await;
+        let (replayed, answer) = if self.keeps_sessions() {
+            join(replayed, run).await
+        } else {
+            // One transaction, so that a pooler hands both to one server; each sees what is committed when it begins.
+            let begin = self.client.batch_execute("begin isolation level read committed read only");
+            let end = self.client.batch_execute("rollback");
+            let (begun, replayed, answer, _) = join4(begin, replayed, run, end).await;
+            begun?;
+            (replayed, answer)
+        };
         if replayed? { answer.map(Some) } else { Ok(None) }
     }
 

@@ -49,7 +49,6 @@ use std::time::Duration;
 use burgeon_core::{Ctx, Deadline, Position, Secret};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
-use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::{Error, Row};
 
@@ -105,11 +104,20 @@ pub(crate) struct Pool {
     shared: Option<Shared>,
     exclusive: Exclusive,
     connector: Arc<Connector>,
-    /// The way past a transaction pooler.
-    direct: Option<Arc<Connector>>,
+    direct: Option<Direct>,
     statement_timeout: Duration,
     connect_timeout: Duration,
     causal: bool,
+}
+
+/// The way past a transaction pooler. Of the servers that it names it leads to the one that `database.url` reaches: known
+/// by its life, since the two ways have nothing else in common.
+#[derive(Clone)]
+struct Direct {
+    connector: Arc<Connector>,
+    standing: Arc<Standing>,
+    /// Several servers are watched, and whoever is found to be the primary is confirmed in `standing`.
+    follows: bool,
 }
 
 impl Pool {
@@ -125,26 +133,26 @@ impl Pool {
         let own = &config.postgres;
         let labels = [("server", server.name.as_str())];
         let open = meters.gauge("db_pool_connections", "Connections to Postgres that are open.", &labels);
-        let connector = |url: &Secret, key: &'static str, own: &Config| -> Result<_, Fault> {
-            let mut target = Target::parse(url).map_err(unusable(key))?;
-            let mut standing = None;
-            if key == "database.url" {
-                target = target.only(server.only);
-                standing = server.standing.clone();
-            }
-            let tasks = tasks.part();
-            let timeout = config.statement_timeout;
-            let connector = Connector::new(target, server.role, standing, own, timeout, tasks, open.clone());
+        let connector = |key, target, role, standing, own: &Config| -> Result<_, Fault> {
+            let (timeout, tasks) = (config.statement_timeout, tasks.part());
+            let connector = Connector::new(key, target, role, standing, own, timeout, tasks, open.clone());
             connector.map(Arc::new).map_err(unusable(key))
         };
         let direct = match own.direct_url.expose() {
             "" => None,
             _ => {
+                let key = "database.postgres.direct_url";
+                let target = Target::parse(&own.direct_url).map_err(unusable(key))?;
                 let past = Config { pooler: Pooler::None, ..own.clone() };
-                Some(connector(&own.direct_url, "database.postgres.direct_url", &past)?)
+                // Where there is one server, what it is known as is found out each time the way is taken.
+                let standing = server.standing.clone().unwrap_or_default();
+                let connector = connector(key, target, Role::Primary, Some(standing.clone()), &past)?;
+                Some(Direct { connector, standing, follows: server.standing.is_some() })
             }
         };
-        let connector = connector(&server.url, "database.url", own)?;
+        let key = "database.url";
+        let target = Target::parse(&server.url).map_err(unusable(key))?.only(server.only);
+        let connector = connector(key, target, server.role, server.standing.clone(), own)?;
         let outage = Arc::new(Outage::none());
         let limits = exclusive::Limits {
             connections: own.connections(),
@@ -182,6 +190,11 @@ impl Pool {
         self.exclusive.probe(self.connect_timeout).await
     }
 
+    /// Whether a pooler stands in between, so that the server may be restarted, or another, under an open connection.
+    fn is_pooled(&self) -> bool {
+        self.connector.is_pooled()
+    }
+
     /// Whether commits ask for their place in the log.
     pub(crate) fn is_causal(&self) -> bool {
         self.causal
@@ -211,7 +224,8 @@ impl Pool {
     }
 
     /// One reading statement, if the server has replayed the log up to `position`; `None` if it has not, or is no
-    /// standby any more. Both questions travel together on one connection, so a *yes* costs no round trip.
+    /// standby any more. Both questions travel together on one connection, so a *yes* costs no round trip. Behind a
+    /// pooler they travel as one transaction.
     pub(crate) async fn query_if_replayed(
         &self,
         ctx: &Ctx,
@@ -221,33 +235,15 @@ impl Pool {
     ) -> Result<Option<Vec<Row>>, Fault> {
         let until = clock::deadline(ctx, self.statement_timeout).instant();
         let mut own = None;
-        if let Some(shared) = &self.shared {
+        // A pooler may answer the two questions from two servers, unless they are one transaction; which nobody can have
+        // on a connection that others use.
+        if let Some(shared) = self.shared.as_ref().filter(|_| !self.is_pooled()) {
             match self.by_shared(shared, ctx, text, params, until, shared::Wants::Replayed(position)).await {
                 Routed::Done(answered) => return answered.map(|answer| answer.map(|answer| answer.rows)),
                 Routed::Own(lease) => own = lease,
             }
         }
         Box::pin(self.replayed_alone(ctx, own, text, params, position)).await
-    }
-
-    /// Rows while later ones are still to come. The connection is held until the last one, or until it is dropped.
-    pub(crate) fn stream(
-        &self,
-        ctx: &Ctx,
-        text: Text,
-        params: Vec<Value>,
-        deadline: Deadline,
-    ) -> impl Stream<Item = Result<Row, Fault>> + Send + use<> {
-        let (pool, ctx) = (self.clone(), ctx.clone());
-        let started = async move {
-            // A transaction, because its `set local` is how a statement gets a limit of its own.
-            let session = pool.begin_as(&ctx, deadline, text.name(), text.place(), Class::Read).await?;
-            session.stream(text, params).await
-        };
-        stream::once(started).flat_map(|started| match started {
-            Ok(rows) => rows.left_stream(),
-            Err(fault) => stream::once(std::future::ready(Err(fault))).right_stream(),
-        })
     }
 
     /// Begins a transaction, which ends at `deadline` at the latest.
@@ -316,7 +312,15 @@ impl Pool {
 
     /// The way to the server for what needs a session that lasts.
     async fn with_sessions(&self, what: &str, until: Instant) -> Result<&Connector, Fault> {
-        let connector = self.direct.as_ref().unwrap_or(&self.connector);
+        let connector = match &self.direct {
+            None => &self.connector,
+            Some(direct) => {
+                if !direct.follows {
+                    direct.standing.confirm(self.connector.life(until).await.map_err(Refusal::into_fault)?);
+                }
+                &direct.connector
+            }
+        };
         if connector.sessions(until).await.map_err(Refusal::into_fault)? == Sessions::Pooled {
             return Err(Fault::Unusable {
                 why: format!(
@@ -443,8 +447,12 @@ impl Pool {
                 }
                 Bounded::Answered(Err(error)) => error,
                 // The lease is dropped as it is: somebody else's work to end it.
-                Bounded::Late => return Err(late()),
+                Bounded::Late => {
+                    self.outlived(text, sent);
+                    return Err(late());
+                }
                 Bounded::Unknown => {
+                    self.outlived(text, sent);
                     lease.mark(State::Doomed);
                     let why = format!("`{}` was not answered by its deadline", text.name());
                     return Err(Fault::OutcomeUnknown { why });
@@ -467,6 +475,13 @@ impl Pool {
         }
     }
 
+    /// A caller left; what is known of the statement's pace is that it was sent then.
+    fn outlived(&self, text: &Text, sent: std::time::Instant) {
+        if let Some(shared) = &self.shared {
+            shared.outlived(text, clock::now().saturating_duration_since(sent));
+        }
+    }
+
     /// A read that insists on a position, on a connection of its own.
     async fn replayed_alone(
         &self,
@@ -485,7 +500,7 @@ impl Pool {
                 Some(lease) => lease,
                 None => self.exclusive.acquire(patience, text.name(), text.place()).await?,
             };
-            lease.mark(State::Busy);
+            lease.mark(State::InTransaction);
             let error =
                 match timeout_at(until, lease.connection().run_if_replayed(text, params, position)).await {
                     Ok(Ok(answer)) => {

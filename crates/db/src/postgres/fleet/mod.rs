@@ -154,8 +154,10 @@ impl Term {
 
 /// Where a transaction that only reads was let in.
 struct Seat {
-    node: Arc<Node>,
+    index: usize,
     place: Option<Place>,
+    /// Of a replica: for how long it is known to have come far enough.
+    epoch: Option<u64>,
 }
 
 impl Fleet {
@@ -243,10 +245,7 @@ impl Fleet {
             let term = Term { fleet: self.clone(), node };
             return self.noted(routing, ctx, session).map(|session| session.for_term(term));
         }
-        let seat = self.seat(routing, ctx).await?;
-        let busy = seat.node.enter();
-        let session = seat.node.pool.begin(ctx, deadline, place, class).await;
-        self.noted(routing, ctx, session).map(|session| session.holding(busy, seat.place))
+        self.begin_reading(routing, ctx, deadline, "transaction", place).await
     }
 
     /// Rows while later ones are still to come.
@@ -260,25 +259,23 @@ impl Fleet {
     ) -> impl Stream<Item = Result<Row, Fault>> + Send + use<> {
         let (fleet, ctx) = (self.clone(), ctx.clone());
         let started = async move {
-            let (node, place) = match &fleet.0.routing {
-                None => (fleet.0.nodes[0].clone(), None),
+            let (name, place) = (text.name(), text.place());
+            let session = match &fleet.0.routing {
+                None => fleet.0.nodes[0].pool.begin_as(&ctx, deadline, name, place, Class::Read).await?,
                 Some(routing) if class == Class::Read => {
-                    let seat = fleet.seat(routing, &ctx).await?;
-                    (seat.node, seat.place)
+                    fleet.begin_reading(routing, &ctx, deadline, name, place).await?
                 }
-                Some(routing) => (fleet.primary(routing, &ctx).await?, None),
+                Some(routing) => {
+                    let node = fleet.primary(routing, &ctx).await?;
+                    let session = node.pool.begin_as(&ctx, deadline, name, place, Class::Read).await?;
+                    session.holding(node.enter(), None)
+                }
             };
-            let held = (node.enter(), place);
-            Ok((node.pool.stream(&ctx, text, params, deadline), held))
+            // A transaction, because its `set local` is how a statement gets a limit of its own.
+            session.stream(text, params).await
         };
         stream::once(started).flat_map(|started| match started {
-            // Held until the last row, or until nobody wants it.
-            Ok((rows, held)) => rows
-                .map(move |row| {
-                    let _held = &held;
-                    row
-                })
-                .left_stream(),
+            Ok(rows) => rows.left_stream(),
             Err(fault) => stream::once(std::future::ready(Err(fault))).right_stream(),
         })
     }
@@ -354,6 +351,7 @@ impl Fleet {
                         Ok(Some(rows)) => Ok(rows),
                         Ok(None) => {
                             has_waited = true;
+                            node.standing.replayed.denied(needed);
                             let reached = node.reaches(needed, patience).await;
                             routing.meters.wait.record(started.elapsed());
                             if !reached {
@@ -387,26 +385,64 @@ impl Fleet {
         }
     }
 
-    /// Where a transaction or a stream that only reads may begin. What it will read is not known yet, so the replica
-    /// is waited for before.
-    async fn seat(&self, routing: &Routing, ctx: &Ctx) -> Result<Seat, Fault> {
+    /// A transaction that only reads.
+    async fn begin_reading(
+        &self,
+        routing: &Routing,
+        ctx: &Ctx,
+        deadline: Deadline,
+        name: &'static str,
+        place: stmt::Place,
+    ) -> Result<Session, Fault> {
         let patience = Instant::now() + routing.config.wait;
         let mut tried = 0_u64;
         loop {
-            match self.choose(routing, ctx.position(), tried) {
-                Choice::Known(index, _) => {
-                    routing.meters.known.increment();
-                    return Ok(Seat { node: self.0.nodes[index].clone(), place: None });
+            let seat = self.seat(routing, ctx, patience, &mut tried).await?;
+            let node = &self.0.nodes[seat.index];
+            let busy = node.enter();
+            let session = node.pool.begin_as(ctx, deadline, name, place, Class::Read).await;
+            match (&session, seat.epoch) {
+                // It was restarted meanwhile, and what was known of it was of its former life.
+                (Ok(_), Some(epoch)) if node.standing.replayed.epoch() != epoch => {}
+                (Err(fault), Some(_)) if is_of_the_server(fault) => {
+                    tried |= 1 << seat.index;
+                    routing.meters.elsewhere.increment();
+                    routing.knocks.notify_one();
                 }
+                (_, Some(_)) => {
+                    routing.meters.known.increment();
+                    return session.map(|session| session.holding(busy, None));
+                }
+                (_, None) => {
+                    return self.noted(routing, ctx, session).map(|it| it.holding(busy, seat.place));
+                }
+            }
+        }
+    }
+
+    /// Where a transaction or a stream that only reads may begin. What it will read is not known yet, so the replica
+    /// is waited for before.
+    async fn seat(
+        &self,
+        routing: &Routing,
+        ctx: &Ctx,
+        patience: Instant,
+        tried: &mut u64,
+    ) -> Result<Seat, Fault> {
+        loop {
+            match self.choose(routing, ctx.position(), *tried) {
+                Choice::Known(index, epoch) => return Ok(Seat { index, place: None, epoch: Some(epoch) }),
                 Choice::Closest(index, needed) => {
-                    if !self.0.nodes[index].reaches(needed, patience).await {
-                        tried |= 1 << index;
+                    let node = &self.0.nodes[index];
+                    // Behind a pooler it would have to be asked again in the transaction, which by then has its picture.
+                    if node.pool.is_pooled() || !node.reaches(needed, patience).await {
+                        *tried |= 1 << index;
                     }
                 }
                 Choice::Primary => {
                     let place = self.fall_back(routing, ctx).await?;
-                    let node = self.primary(routing, ctx).await?;
-                    return Ok(Seat { node, place: Some(place) });
+                    let index = self.primary_index(routing, ctx).await?;
+                    return Ok(Seat { index, place: Some(place), epoch: None });
                 }
             }
         }
@@ -429,7 +465,8 @@ impl Fleet {
             }
             let epoch = node.standing.replayed.epoch();
             let known = node.standing.replayed.known();
-            if known >= needed {
+            // Behind a pooler a connection outlives the server it leads to, so what is known may be of a former life.
+            if known >= needed && (needed == 0 || !node.pool.is_pooled()) {
                 let load = node.load(server, routing.config.slow_start);
                 if best.is_none_or(|(least, ..)| load < least) {
                     best = Some((load, index, epoch));
@@ -470,14 +507,18 @@ impl Fleet {
         routing.gate.enter(ctx.criticality(), self.until(ctx)).await
     }
 
-    /// The server that takes writes. While there is none it is waited for, as for a connection.
     async fn primary(&self, routing: &Routing, ctx: &Ctx) -> Result<Arc<Node>, Fault> {
+        self.primary_index(routing, ctx).await.map(|index| self.0.nodes[index].clone())
+    }
+
+    /// The server that takes writes. While there is none it is waited for, as for a connection.
+    async fn primary_index(&self, routing: &Routing, ctx: &Ctx) -> Result<usize, Fault> {
         let told = ctx.position().timeline;
         let present =
             |view: &View| view.primary.filter(|_| view.timeline >= routing.floor.load(Ordering::Acquire));
         let view = routing.view();
         if let (Some(primary), true) = (present(&view), view.timeline >= told) {
-            return Ok(self.0.nodes[primary].clone());
+            return Ok(primary);
         }
         routing.knocks.notify_one();
         let mut news = routing.view.subscribe();
@@ -489,7 +530,7 @@ impl Fleet {
         }
         let found = timeout_at(self.until(ctx), news.wait_for(|view| present(view).is_some())).await;
         match found.ok().and_then(Result::ok).and_then(|view| view.primary) {
-            Some(primary) => Ok(self.0.nodes[primary].clone()),
+            Some(primary) => Ok(primary),
             None => Err(self.no_primary(routing)),
         }
     }

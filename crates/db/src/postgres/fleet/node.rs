@@ -1,13 +1,13 @@
 //! One server of a fleet: its pool, what is known of it, and how busy it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use burgeon_core::Cancel;
 use burgeon_meter::{Counter, Gauge, Meters};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::judge;
 use super::probe::Line;
@@ -38,8 +38,9 @@ pub(super) struct Node {
 pub(crate) struct Standing {
     /// How far it has come as a standby.
     pub(crate) replayed: Replayed,
-    /// In which of its lives it was confirmed as the primary, after all servers had been asked; 0 is none.
-    confirmed: AtomicI64,
+    /// In which of its lives it was confirmed as the primary, after all servers had been asked; 0 is none. Nothing
+    /// before they were asked for the first time.
+    confirmed: watch::Sender<Option<i64>>,
 }
 
 /// What is measured of each server.
@@ -51,17 +52,22 @@ pub(super) struct NodeMeters {
 }
 
 impl Standing {
-    /// A connection to a primary was opened, of this life of the server. Whether it may be used.
-    pub(crate) fn is_confirmed(&self, life: i64) -> bool {
-        self.confirmed.load(Ordering::Acquire) == life
+    /// A connection to a primary was opened, of this life of the server. Whether it may be used. While nobody has been
+    /// asked yet, this waits until they have.
+    pub(crate) async fn is_confirmed(&self, life: i64, until: Instant) -> bool {
+        let mut told = self.confirmed.subscribe();
+        match timeout_at(until, told.wait_for(Option::is_some)).await {
+            Ok(Ok(confirmed)) => *confirmed == Some(life),
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
-    pub(super) fn confirm(&self, life: i64) {
-        self.confirmed.store(life, Ordering::Release);
+    pub(in crate::postgres) fn confirm(&self, life: i64) {
+        self.confirmed.send_replace(Some(life));
     }
 
     pub(super) fn revoke(&self) {
-        self.confirmed.store(0, Ordering::Release);
+        self.confirmed.send_replace(Some(0));
     }
 }
 

@@ -60,6 +60,19 @@ impl Replayed {
         });
     }
 
+    /// It answered that it has not come as far as `lsn`. Where more was known, that was of a former life, which a pooler
+    /// hid: nothing is known any more.
+    pub(crate) fn denied(&self, lsn: u64) {
+        self.0.send_if_modified(|known| {
+            let is_news = known.lsn >= lsn;
+            if is_news {
+                known.lsn = 0;
+                known.epoch += 1;
+            }
+            is_news
+        });
+    }
+
     pub(crate) fn asking(&self) -> Asking {
         Asking { births: self.0.borrow().births }
     }
@@ -116,6 +129,18 @@ mod tests {
         assert_eq!(replayed.known(), 40);
         replayed.learn(replayed.asking(), 55);
         assert_eq!(replayed.known(), 55);
+    }
+
+    #[test]
+    fn what_it_denies_is_not_known_of_it_any_more() {
+        let replayed = Replayed::default();
+        replayed.learn(replayed.asking(), 100);
+        replayed.denied(101);
+        assert_eq!((replayed.known(), replayed.epoch()), (100, 0));
+        replayed.denied(100);
+        assert_eq!((replayed.known(), replayed.epoch()), (0, 1));
+        replayed.learn(replayed.asking(), 60);
+        assert_eq!(replayed.known(), 60);
     }
 
     #[tokio::test(start_paused = true)]

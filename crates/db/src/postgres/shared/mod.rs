@@ -123,6 +123,7 @@ pub(super) enum Outcome {
 /// How far a statement has come; what is left behind when its future is dropped.
 struct Flight<'a> {
     shared: &'a Shared,
+    text: &'a Text,
     place: Option<Place>,
     /// `None`: nothing was sent on the place.
     sent: Option<Instant>,
@@ -191,7 +192,7 @@ impl Shared {
                 Err(fault) => return Outcome::Failed(fault),
             };
             let connection = place.connection.clone();
-            let mut flight = Flight { shared: self, place: Some(place), sent: None };
+            let mut flight = Flight { shared: self, text, place: Some(place), sent: None };
             let sent = clock::now();
             flight.sent = Some(sent);
             let queued = sent.saturating_duration_since(asked);
@@ -325,6 +326,13 @@ impl Shared {
         }
     }
 
+    /// Its caller left a connection of its own after so long: it takes that long at least.
+    pub(super) fn outlived(&self, text: &Text, waited: Duration) {
+        if waited > self.0.limits.slow && self.0.paces.took(text, waited, Duration::MAX / 8) {
+            self.tell_slow(text, waited);
+        }
+    }
+
     fn note_slow(&self, text: &Text) {
         if self.0.paces.too_slow(text) {
             self.tell_slow(text, self.0.limits.timeout);
@@ -432,17 +440,22 @@ impl Flight<'_> {
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let (Some(place), Some(sent)) = (self.place.take(), self.sent) else { return };
-        let inner = &self.shared.0;
-        inner.abandoned.increment();
-        // Answers come in order: when this one is there, so was the one that nobody waits for any more.
-        let gate = inner.gate.clone();
+        let (shared, text) = (self.shared.clone(), self.text.clone());
+        shared.0.abandoned.increment();
+        let tasks = self.shared.0.connector.tasks();
         let marker = async move {
-            if !place.connection.answers().await {
-                gate.broke(&place);
+            // Answers come in order: when this one is there, so was the one that nobody waits for any more.
+            let is_answered = place.connection.answers().await;
+            if !is_answered {
+                shared.0.gate.broke(&place);
             }
-            gate.leave(&place, sent, clock::now());
+            let head = shared.0.gate.leave(&place, sent, clock::now());
+            // A statement that no caller waits for would else never be known to be slow.
+            if is_answered && shared.0.paces.took(&text, head.took, head.median) {
+                shared.tell_slow(&text, head.took);
+            }
         };
-        drop(inner.connector.tasks().spawn("db.abandoned", marker));
+        drop(tasks.spawn("db.abandoned", marker));
     }
 }
 

@@ -239,7 +239,8 @@ async fn a_server_that_sleeps_or_vanishes_holds_nobody_beyond_the_deadline() {
             db.tx(&ctx, async |tx| sql!("see_in", "insert into seen values (2)").execute(tx).await),
         );
         let took = started.elapsed();
-        assert!(took < Duration::from_millis(900), "{round}: {took:?}");
+        // Far below every limit but the deadline.
+        assert!(took < Duration::from_secs(4), "{round}: {took:?}");
         for error in [read.err(), write.err(), work.err()].into_iter().flatten() {
             assert!(
                 matches!(

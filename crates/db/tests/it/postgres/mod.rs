@@ -6,8 +6,10 @@ mod listen;
 mod pool;
 mod pooled;
 mod replicas;
+mod replicas_pooled;
 mod shared;
 mod values;
+mod warnings;
 
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use burgeon_db::{Config, Db};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
 use burgeon_services::Postgres;
+
+pub(crate) use self::warnings::Warnings;
 
 /// A fresh database on the server that the test binary shares.
 pub(crate) struct Yard {

@@ -72,7 +72,8 @@ async fn a_read_is_left_at_its_deadline_and_ended_on_the_server() {
         .await
         .unwrap_err();
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(100) && took < Duration::from_millis(400), "{took:?}");
+    // Not before its deadline, and not at the end of the statement, which is a minute away.
+    assert!(took >= Duration::from_millis(100) && took < Duration::from_secs(15), "{took:?}");
     assert_eq!(error.kind(), Kind::Deadline);
     assert!(matches!(Fault::of(&error), Some(Fault::Timeout { .. })), "{error:?}");
     let one: i64 = sql!("awake", "select 1").one(&yard.db.read(&yard.ctx)).await.unwrap();

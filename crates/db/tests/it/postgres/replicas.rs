@@ -13,18 +13,18 @@ use tokio::time::{Instant, sleep, timeout};
 use super::within;
 
 /// A primary and two replicas under one handle.
-struct Fleet {
-    primary: Postgres,
-    replicas: Vec<Postgres>,
-    config: Config,
+pub(super) struct Fleet {
+    pub(super) primary: Postgres,
+    pub(super) replicas: Vec<Postgres>,
+    pub(super) config: Config,
     db: Db,
     meters: Meters,
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Fleet {
-    async fn open(replicas: usize) -> Fleet {
+    pub(super) async fn open(replicas: usize) -> Fleet {
         Self::open_with(replicas, |_| {}).await
     }
 
@@ -48,23 +48,15 @@ impl Fleet {
     }
 
     /// Another process, as far as the database can tell.
-    async fn handle(config: &Config) -> Result<(Db, Meters)> {
+    pub(super) async fn handle(config: &Config) -> Result<(Db, Meters)> {
         let meters = Meters::new();
         // Lives as long as the test.
         let tasks = Box::leak(Box::new(Tasks::new(&meters)));
         Ok((Db::open(config, tasks, &meters).await?, meters))
     }
 
-    /// Where reads went: replicas, primary because none could answer, primary because it was asked for.
     fn reads(&self) -> [u64; 3] {
-        let reads = |target, how| {
-            self.meters.counter("db_reads_total", "", &[("target", target), ("how", how)]).get()
-        };
-        [
-            reads("replica", "known") + reads("replica", "asked") + reads("replica", "waited"),
-            reads("primary", "fallback"),
-            reads("primary", "chosen"),
-        ]
+        reads(&self.meters)
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&Db) -> bool) {
@@ -76,7 +68,17 @@ impl Fleet {
     }
 }
 
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+/// Where reads went: replicas, primary because none could answer, primary because it was asked for.
+pub(super) fn reads(meters: &Meters) -> [u64; 3] {
+    let reads = |target, how| meters.counter("db_reads_total", "", &[("target", target), ("how", how)]).get();
+    [
+        reads("replica", "known") + reads("replica", "asked") + reads("replica", "waited"),
+        reads("primary", "fallback"),
+        reads("primary", "chosen"),
+    ]
+}
+
+pub(super) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let started = Instant::now();
     while !is_so().await {
         assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -84,11 +86,11 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-async fn write(db: &Db, ctx: &Ctx, id: i64) -> Result<u64> {
+pub(super) async fn write(db: &Db, ctx: &Ctx, id: i64) -> Result<u64> {
     sql!("note", "insert into note (id, text) values ($1, 'written')", id).execute(&db.write(ctx)).await
 }
 
-async fn is_there(db: &Db, ctx: &Ctx, id: i64) -> Result<bool> {
+pub(super) async fn is_there(db: &Db, ctx: &Ctx, id: i64) -> Result<bool> {
     let found: Option<i64> =
         sql!("find", "select id from note where id = $1", id).optional(&db.read(ctx)).await?;
     Ok(found.is_some())
@@ -124,6 +126,20 @@ async fn reads_go_to_replicas_and_see_what_their_caller_has_written() {
     let on_primary = sql!("port_of_primary", "select inet_server_port()");
     let asked: i32 = on_primary.one(&fleet.db.read(&ctx).primary()).await.unwrap();
     assert_eq!(asked, i32::from(fleet.primary.port()));
+}
+
+#[tokio::test]
+async fn a_healthy_fleet_is_opened_without_a_warning() {
+    let warnings = super::Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let fleet = Fleet::open(2).await;
+    // One statement on every server, so that all have been connected to.
+    let ctx = Ctx::background();
+    write(&fleet.db, &ctx, 1).await.unwrap();
+    for _ in 0..40 {
+        is_there(&fleet.db, &ctx, 1).await.unwrap();
+    }
+    assert_eq!(warnings.told(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -31,8 +31,13 @@ async fn echo(yard: &Yard, number: i64) -> burgeon_core::Result<i64> {
 
 /// As long as the program says: fast, and then not.
 async fn nap(yard: &Yard, seconds: f64) -> burgeon_core::Result<String> {
+    nap_for(yard, &yard.ctx, seconds).await
+}
+
+/// The same statement for any caller: what is known of one is known by its place in the source.
+async fn nap_for(yard: &Yard, ctx: &Ctx, seconds: f64) -> burgeon_core::Result<String> {
     let nap = sql!("nap", "select cast(pg_sleep(cast($1 as double precision)) as text)", seconds);
-    nap.one::<String>(&yard.db.read(&yard.ctx)).await
+    nap.one::<String>(&yard.db.read(ctx)).await
 }
 
 async fn prove_nap(yard: &Yard) {
@@ -40,6 +45,72 @@ async fn prove_nap(yard: &Yard) {
         nap(yard, 0.0).await.unwrap();
     }
 }
+
+/// Statements that take as long as a test says: each runs until the gate is opened. What is answered before that did not
+/// wait behind one of them.
+struct Held<'a>(&'a Yard);
+
+impl<'a> Held<'a> {
+    async fn new(yard: &'a Yard) -> Held<'a> {
+        // A lock would be waited for for a moment only, so it looks again and again. Each look sees what has been
+        // committed by then.
+        yard.psql(
+            "create table gate (is_open boolean not null); insert into gate values (true);
+             create function hold() returns bigint language plpgsql volatile as $$
+             begin
+                 perform pg_advisory_xact_lock_shared(1);
+                 while not (select is_open from gate) loop perform pg_sleep(0.005); end loop;
+                 return pg_backend_pid();
+             end $$",
+        )
+        .await;
+        Self(yard)
+    }
+
+    async fn shut(&self) {
+        self.0.psql("update gate set is_open = false").await;
+    }
+
+    async fn open(&self) {
+        self.0.psql("update gate set is_open = true").await;
+    }
+
+    /// Which connection it ran on, once the gate was open.
+    async fn run(&self) -> burgeon_core::Result<i64> {
+        sql!("hold_on", "select hold()").one::<i64>(&self.0.db.read(&self.0.ctx)).await
+    }
+
+    /// Makes it known to be slow: it meets a lock, is ended by the limit on locks there, and waits elsewhere.
+    async fn meets_a_lock(&self) {
+        let yard = self.0;
+        let (held, holding) = tokio::sync::oneshot::channel();
+        let holder = yard.db.tx(&yard.ctx, async |tx| {
+            sql!("lock_held", "select cast(pg_advisory_xact_lock(1) as text)").one::<String>(tx).await?;
+            held.send(()).unwrap();
+            while yard.counted("db_statements_moved_total") == 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Ok(())
+        });
+        let meets = async {
+            holding.await.unwrap();
+            self.run().await
+        };
+        let (holder, met) = tokio::join!(holder, meets);
+        holder.and(met.map(drop)).unwrap();
+    }
+
+    /// Resolves when so many of them run on the server.
+    async fn running(&self, count: usize) {
+        let running = "select count(*) from pg_stat_activity where datname = current_database() \
+                       and state = 'active' and query like '%hold()%' and pid <> pg_backend_pid()";
+        let reached = async { while self.0.psql(running).await.trim() != count.to_string() {} };
+        timeout(HANG, reached).await.expect("as many run as can");
+    }
+}
+
+/// How long something may take on any machine before it is called hanging.
+const HANG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn the_statements_of_many_are_under_way_on_a_few_connections_and_each_gets_its_own_answer() {
@@ -140,60 +211,90 @@ async fn a_fast_statement_that_turns_slow_is_ended_there_run_elsewhere_and_named
     .await;
     prove_nap(&yard).await;
     prove(&yard).await;
-    let started = Instant::now();
+    let order = std::sync::Mutex::new(Vec::new());
+    let slow = async {
+        // It gets its answer, from a connection of its own.
+        nap(&yard, 1.0).await.unwrap();
+        order.lock().unwrap().push("slow");
+    };
     let neighbour = async {
         sleep(Duration::from_millis(5)).await;
-        echo(&yard, 7).await.map(|answer| (answer, started.elapsed()))
+        assert_eq!(echo(&yard, 7).await.unwrap(), 7);
+        order.lock().unwrap().push("neighbour");
     };
-    let (slept, neighbour) = tokio::join!(nap(&yard, 1.0), neighbour);
-    // It got its answer, from a connection of its own; the neighbour waited for the limit at most.
-    slept.unwrap();
-    assert!(started.elapsed() >= Duration::from_millis(1_300), "{:?}", started.elapsed());
-    let (answer, waited) = neighbour.unwrap();
-    assert_eq!(answer, 7);
-    assert!(waited < Duration::from_millis(900), "{waited:?}");
+    tokio::join!(slow, neighbour);
+    // The neighbour waited for the limit, and not for the answer.
+    assert_eq!(*order.lock().unwrap(), ["neighbour", "slow"]);
     assert_eq!(yard.counted("db_statements_moved_total"), 1);
-    // From now on nobody waits behind it.
-    let started = Instant::now();
-    let (slept, answers) = tokio::join!(nap(&yard, 0.5), join_all((0..10).map(|number| echo(&yard, number))));
-    slept.unwrap();
-    assert!(answers.iter().all(Result::is_ok));
-    assert!(started.elapsed() < Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn a_statement_that_no_caller_waits_for_is_found_to_be_slow_all_the_same() {
+    let yard = Yard::open_with(|config| {
+        config.postgres.shared_connections = 1;
+        // A quarter of it, where what is usual is far below: five hundred milliseconds are too many, and a machine's bad
+        // moment is not.
+        config.postgres.slow_statement = Duration::from_secs(1);
+    })
+    .await;
+    prove_nap(&yard).await;
+    let moved = || yard.counted("db_statements_moved_total");
+    let leaving = async {
+        while moved() == 0 {
+            let left = nap_for(&yard, &within(Duration::from_millis(50)), 0.5).await;
+            assert_eq!(left.unwrap_err().kind(), Kind::Deadline);
+        }
+    };
+    timeout(HANG, leaving).await.expect("it goes among the others for ever");
+    assert_eq!(moved(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_in_a_hundred_that_sleeps_does_not_slow_the_others() {
-    let yard = Yard::open().await;
+async fn nobody_waits_behind_a_statement_that_is_known_to_be_slow() {
+    const OWN: usize = 4;
+    let yard = Yard::open_with(|config| {
+        patient(config);
+        config.postgres.shared_connections = 2;
+        config.postgres.max_connections = OWN;
+        // What runs there too long is not ended by the server, and who waits for a connection waits for the test.
+        config.postgres.shared_timeout = HANG * 2;
+        config.acquire_timeout = HANG * 2;
+        config.statement_timeout = HANG * 2;
+    })
+    .await;
+    let held = Held::new(&yard).await;
+    for _ in 0..PROOF {
+        held.run().await.unwrap();
+    }
     prove(&yard).await;
-    let p99 = async |with_sleepers: bool| {
-        let worker = |worker: i64| {
-            let yard = &yard;
-            async move {
-                let mut took = Vec::new();
-                for turn in 0..200 {
-                    if with_sleepers && (worker * 200 + turn) % 100 == 99 {
-                        sql!("sleeper", "select cast(pg_sleep(0.5) as text)")
-                            .one::<String>(&yard.db.read(&yard.ctx))
-                            .await
-                            .unwrap();
-                        continue;
-                    }
-                    let started = Instant::now();
-                    echo(yard, turn).await.unwrap();
-                    took.push(started.elapsed());
-                }
-                took
+    held.meets_a_lock().await;
+
+    // One in a hundred of sixteen callers' statements, all under way at once: those that have a connection of their
+    // own, and those that wait for one. None of them can be answered before the gate opens; everybody else is.
+    held.shut().await;
+    let slow = join_all((0..32).map(|_| held.run()));
+    let fast = async {
+        held.running(OWN).await;
+        let worker = async |worker: i64| {
+            let mut connections = std::collections::BTreeSet::new();
+            for turn in 0..200 {
+                let asked = sql!("who", "select pg_backend_pid(), cast($1 as bigint)", worker * 200 + turn);
+                let (pid, answer): (i64, i64) = asked.one(&yard.db.read(&yard.ctx)).await.unwrap();
+                assert_eq!(answer, worker * 200 + turn, "somebody else's answer");
+                connections.insert(pid);
             }
+            connections
         };
-        let mut took: Vec<_> = join_all((0..16).map(worker)).await.into_iter().flatten().collect();
-        took.sort_unstable();
-        took[took.len() * 99 / 100]
+        let answered = timeout(HANG, join_all((0..16).map(worker))).await;
+        held.open().await;
+        answered.expect("a fast statement waits behind a slow one")
     };
-    let without = p99(false).await;
-    let with = p99(true).await;
-    println!("p99 of the fast: {without:?} without sleepers, {with:?} with one in a hundred");
-    // Twice is the aim on a quiet machine; the floor is what a busy one does to any two runs.
-    assert!(with <= (without * 3).max(Duration::from_millis(50)), "{without:?}, then {with:?}");
+    let (slow, fast) = tokio::join!(slow, fast);
+    let slow: std::collections::BTreeSet<_> = slow.into_iter().map(Result::unwrap).collect();
+    let fast: std::collections::BTreeSet<_> = fast.into_iter().flatten().collect();
+    assert!(slow.is_disjoint(&fast), "slow ones ran on {slow:?}, fast ones on {fast:?}");
+    assert_eq!(slow.len(), OWN);
+    assert_eq!(yard.counted("db_statements_moved_total"), 1, "none of them had to be ended any more");
 }
 
 #[tokio::test]
@@ -216,10 +317,12 @@ async fn a_statement_that_meets_a_lock_waits_for_it_where_it_holds_nobody_up() {
     }
     prove(&yard).await;
     let (held, holding) = tokio::sync::oneshot::channel();
+    let (let_go, answered) = tokio::sync::oneshot::channel();
     let holder = yard.db.tx(&yard.ctx, async |tx| {
         sql!("hold", "update locked set units = 100 where id = 1").execute(tx).await?;
         held.send(()).unwrap();
-        sleep(Duration::from_millis(600)).await;
+        // The lock is held until the other has its answer.
+        timeout(HANG, answered).await.expect("a neighbour waits for a lock that is not his").unwrap();
         Ok(())
     });
     let others = async {
@@ -227,15 +330,13 @@ async fn a_statement_that_meets_a_lock_waits_for_it_where_it_holds_nobody_up() {
         let blocked = async { count().await.unwrap() };
         let fast = async {
             sleep(Duration::from_millis(5)).await;
-            let started = Instant::now();
             echo(&yard, 1).await.unwrap();
-            started.elapsed()
+            let_go.send(()).unwrap();
         };
         tokio::join!(blocked, fast)
     };
-    let (held, (_, fast)) = tokio::join!(holder, others);
+    let (held, _) = tokio::join!(holder, others);
     held.unwrap();
-    assert!(fast < Duration::from_millis(300), "{fast:?}");
     let units: i64 = sql!("units", "select units from locked").one(&on).await.unwrap();
     assert_eq!(units, 101);
 }
@@ -252,10 +353,7 @@ async fn nobody_is_cancelled_because_a_neighbour_left() {
     .await;
     prove_nap(&yard).await;
     prove(&yard).await;
-    let leaver = async {
-        let nap = sql!("nap", "select cast(pg_sleep(cast($1 as double precision)) as text)", 30.0);
-        nap.one::<String>(&yard.db.read(&within(Duration::from_millis(50)))).await.unwrap_err()
-    };
+    let leaver = async { nap_for(&yard, &within(Duration::from_millis(50)), 30.0).await.unwrap_err() };
     let neighbours = async {
         sleep(Duration::from_millis(5)).await;
         join_all((0..20).map(|number| echo(&yard, number))).await
@@ -289,8 +387,7 @@ async fn twenty_times_too_many_are_refused_in_time_and_the_important_are_served_
                 let ctx: Ctx = within(budget).with_criticality(criticality);
                 let started = Instant::now();
                 // Some 2 ms each: one connection carries 400 a second, and 44 callers want them.
-                let nap = sql!("nap", "select cast(pg_sleep(cast($1 as double precision)) as text)", 0.002);
-                match nap.one::<String>(&yard.db.read(&ctx)).await {
+                match nap_for(yard, &ctx, 0.002).await {
                     Ok(_) => served += 1,
                     Err(error) => {
                         assert!(matches!(error.kind(), Kind::Overloaded | Kind::Deadline), "{error:?}");
@@ -299,7 +396,8 @@ async fn twenty_times_too_many_are_refused_in_time_and_the_important_are_served_
                     }
                 }
                 let took = started.elapsed();
-                assert!(took < budget + Duration::from_millis(400), "{took:?}");
+                // A machine that stands still for a moment is no fault of a queue; one that nobody leaves is.
+                assert!(took < budget + Duration::from_secs(5), "{took:?}");
             }
             (served, refused)
         }
