@@ -33,6 +33,8 @@ impl Restart {
         self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 
+    // As `burgeon_resilience::backoff` computes it, on whose floor this crate is, so that neither can ask the other. Three
+    // lines in two places cost less than a word in `core` that all would share and only these two need.
     /// The wait itself, for a random number.
     pub(crate) fn delay(&self, failures: u32, random: u64) -> Duration {
         let bound = u64::try_from(self.bound(failures).as_nanos()).unwrap_or(u64::MAX);
