@@ -1,7 +1,8 @@
 //! What the shop sells: products, their pictures, shelves and search.
 //!
-//! The module owns `catalog_product`. Other modules ask through [`CatalogApi`]; what they know about a product and the
-//! catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through [`Listing`].
+//! The module owns `catalog_product` and `catalog_view`. Other modules ask through [`CatalogApi`]; what they know about a
+//! product and the catalogue must sort or filter by (stars, stock, sales) they tell it in their own transaction, through
+//! [`Listing`].
 
 mod api;
 mod category;
@@ -32,7 +33,11 @@ use service::Products;
 pub fn module(db: Db, caches: Caches) -> Module {
     let products = Products::new(db, caches);
     Module::new("catalog")
-        .migrations(migrations!["catalog/0001_products.sql", "catalog/0002_orders_of_search.sql"])
+        .migrations(migrations![
+            "catalog/0001_products.sql",
+            "catalog/0002_orders_of_search.sql",
+            "catalog/0003_views.sql"
+        ])
         .provides(CatalogApi::direct(products.clone()))
         .shares(products.listing())
         .first_start("seed", seed::fill)

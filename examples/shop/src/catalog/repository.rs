@@ -1,4 +1,4 @@
-//! The statements on `catalog_product` that are known beforehand; a search makes its own in [`matching`](super::matching).
+//! The statements on the catalogue's tables that are known beforehand; a search makes its own in [`matching`](super::matching).
 
 use burgeon::db::{On, Reads, bulk};
 use burgeon::prelude::*;
@@ -7,6 +7,11 @@ use super::product::{Product, ProductId};
 use super::search::Shelf;
 use super::seed::NewProduct;
 use super::words::words;
+
+pub(super) async fn views(on: &impl On<Reads>, id: ProductId) -> Result<i64> {
+    let views = sql!("catalog_views", "select views from catalog_view where product = $1", id);
+    Ok(views.optional(on).await?.unwrap_or(0))
+}
 
 pub(super) async fn find_all(on: &impl On<Reads>, ids: &[ProductId]) -> Result<Vec<Product>> {
     sql!(

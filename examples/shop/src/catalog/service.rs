@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use burgeon::core::units::Size;
+use burgeon::db::Increments;
 use burgeon::prelude::*;
 
 use super::api::Catalog;
@@ -23,6 +24,10 @@ const SHELVES: Duration = Duration::from_secs(30);
 /// Longer shelves are not for pages, and not worth keeping.
 const LONGEST_SHELF: i64 = 60;
 
+/// What is looked at within this time is written together: a page that everybody looks at is one row, which a write per
+/// look would make a queue.
+const LOOKS: Duration = Duration::from_secs(1);
+
 /// The catalogue.
 #[derive(Clone)]
 pub(super) struct Products {
@@ -30,6 +35,8 @@ pub(super) struct Products {
     caches: Caches,
     by_id: Cache<ProductId, Product>,
     shelves: Cache<(Shelf, i64), Vec<Product>>,
+    looks: Increments,
+    looked_at: Cache<ProductId, i64>,
 }
 
 impl Products {
@@ -41,7 +48,10 @@ impl Products {
             .batch_loader(db.clone(), load_products);
         let shelves =
             caches.named("shelf").ttl(SHELVES).revalidate(10 * SHELVES).loader(db.clone(), load_shelf);
-        Self { db, caches, by_id, shelves }
+        let looks = Increments::new(&db, "catalog_count_views", "catalog_view", "product", "views");
+        let looks = looks.or_insert().every(LOOKS);
+        let looked_at = caches.named("looked at").ttl(LOOKS).loader(db.clone(), load_views);
+        Self { db, caches, by_id, shelves, looks, looked_at }
     }
 
     /// What other modules need to change what the catalogue says of a product.
@@ -61,9 +71,20 @@ async fn load_shelf(db: Db, load: Load, (shelf, limit): (Shelf, i64)) -> Result<
     Ok(products)
 }
 
+async fn load_views(db: Db, load: Load, id: ProductId) -> Result<i64> {
+    repository::views(&db.read(&load), id).await
+}
+
 impl Catalog for Products {
     async fn product(&self, ctx: &Ctx, id: ProductId) -> Result<Option<Product>> {
         Ok(self.by_id.get(ctx, &id).await?.map(|product| Product::clone(&product)))
+    }
+
+    async fn look(&self, ctx: &Ctx, id: ProductId) -> Result<i64> {
+        // A look more or less is worth nobody's wait and no error, also when too many are waiting to be written or
+        // nothing can be: so it is noted, and the log says how that went.
+        drop(self.looks.note(id, 1));
+        Ok(self.looked_at.get(ctx, &id).await?.map_or(0, |views| *views))
     }
 
     async fn products(&self, ctx: &Ctx, ids: &[ProductId]) -> Result<Vec<Product>> {

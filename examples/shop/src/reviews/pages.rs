@@ -1,5 +1,6 @@
 //! The reviews over HTTP. The form on the product's page is the storefront's.
 
+use burgeon::http::JsonText;
 use burgeon::prelude::*;
 
 use super::api::Reviews;
@@ -12,8 +13,8 @@ pub(super) async fn list(
     ctx: Ctx,
     State(book): State<Book>,
     Path(id): Path<ProductId>,
-) -> Result<Json<Vec<Review>>> {
-    Ok(Json(book.latest(&ctx, id, 100).await?))
+) -> Result<JsonText<Vec<Review>>> {
+    Ok(JsonText::new(book.list(&ctx, id, 100).await?))
 }
 
 pub(super) async fn write(

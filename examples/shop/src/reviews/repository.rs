@@ -1,14 +1,29 @@
 //! Every statement on `reviews_review`.
 
-use burgeon::db::{On, Reads, bulk};
-use burgeon::prelude::*;
+use burgeon::db::row::Row;
+use burgeon::db::{On, Reads, bulk, json_array, json_row};
+use burgeon::prelude::{Result, Tx, sql};
 use jiff::Timestamp;
 
 use super::review::{Draft, Review};
 use super::seed::NewReview;
 use crate::catalog::ProductId;
 
+json_row! {
+    /// A [`Review`] that nobody here looks into: its JSON, written while the row is read.
+    ReviewJson { author: String, rating: i64, title: String, text: String, written_at: Timestamp }
+}
+
 pub(super) async fn latest(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<Vec<Review>> {
+    newest(on, product, limit).await
+}
+
+/// As [`latest`], as the JSON of the list.
+pub(super) async fn list(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<String> {
+    newest::<ReviewJson>(on, product, limit).await.map(|reviews| json_array(&reviews))
+}
+
+async fn newest<R: Row>(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<Vec<R>> {
     sql!(
         "reviews_latest",
         "select author, rating, title, text, written_at from reviews_review

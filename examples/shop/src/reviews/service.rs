@@ -46,6 +46,12 @@ impl Book {
             .loader(db.clone(), load_said);
         Self { db, catalog, listing, said }
     }
+
+    /// The latest reviews of a product, as the JSON of a list of them. For programs, which read each once: not through the
+    /// cache, from which those that are read again and again would have to go.
+    pub(super) async fn list(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<String> {
+        repository::list(&self.db.read(ctx), product, limit).await
+    }
 }
 
 async fn load_said(db: Db, load: Load, product: ProductId) -> Result<Option<Said>> {

@@ -58,6 +58,7 @@ async fn show(
     let available = window.inventory.stock(ctx, &[id]).await?.first().map_or(0, |stock| stock.available);
     let reviews = window.reviews.latest(ctx, id, REVIEWS).await?;
     let histogram = window.reviews.histogram(ctx, id).await?;
+    let views = window.catalog.look(ctx, id).await?;
     let together = window.recommendations.with(ctx, &[id], 4).await?;
     let together = window.catalog.products(ctx, &together).await?;
     Ok(ui::page(
@@ -71,7 +72,7 @@ async fn show(
                     li aria-current="page" { (product.name) }
                 }
             }
-            (about(visitor, &product, available))
+            (about(visitor, &product, available, views))
             (part::shelf("Bought together", None, &together))
             section.reviews #reviews {
                 aside { (score(&product, &histogram)) (write(visitor, &product, draft)) }
@@ -81,7 +82,7 @@ async fn show(
     ))
 }
 
-fn about(visitor: &Visitor, product: &Product, available: i64) -> Markup {
+fn about(visitor: &Visitor, product: &Product, available: i64, views: i64) -> Markup {
     let facts = [
         ("Material", Some(&product.material)),
         ("Colour", Some(&product.colour)),
@@ -106,6 +107,7 @@ fn about(visitor: &Visitor, product: &Product, available: i64) -> Markup {
                     (part::add_to_basket(visitor, product, available))
                     p.quiet { "Delivery £3.95, free from £" (FREE_DELIVERY_FROM) ". Pay on invoice." }
                 }
+                @if views > 0 { p.quiet { "Looked at " (views) (if views == 1 { " time" } else { " times" }) "." } }
                 dl.facts {
                     @for (name, value) in facts {
                         @if let Some(value) = value { dt { (name) } dd { (value) } }

@@ -24,6 +24,38 @@ async fn two_thousand_products_are_there_if_nobody_says_otherwise(app: TestApp) 
     assert_eq!(total(&app).await, 2_000);
 }
 
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "200"])]
+async fn a_list_of_reviews_is_the_json_of_reviews(app: TestApp) {
+    let text = app.get("/api/products/1/reviews").await.ok().text();
+    let reviews: Vec<shop::reviews::Review> = serde_json::from_str(&text).expect("reviews");
+    assert!(!reviews.is_empty());
+    // Written row by row, without a `Review` in between, and no byte different.
+    assert_eq!(serde_json::to_string(&reviews).expect("they are written"), text);
+}
+
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "20"])]
+async fn looks_at_a_product_are_counted_and_each_once(app: TestApp) {
+    for _ in 0..20 {
+        app.get("/products/3").await.ok();
+    }
+    // Written together, a second later; each look at the answer is one more.
+    let mut looks = 20;
+    let counted = async {
+        loop {
+            let page = app.get("/products/3").await.ok().text();
+            let words = page.split("Looked at ").nth(1).and_then(|rest| rest.split(' ').next());
+            match words.map(|count| count.parse::<i64>().expect("a number")) {
+                Some(count) if count >= 20 => return count,
+                _ => looks += 1,
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let counted = tokio::time::timeout(std::time::Duration::from_secs(30), counted).await;
+    let counted = counted.expect("looks are counted");
+    assert!(counted <= looks, "{counted} of {looks} looks were counted");
+}
+
 async fn total(app: &TestApp) -> Value {
     app.get("/api/products").await.ok().json::<Value>()["total"].clone()
 }

@@ -328,7 +328,7 @@ impl Shared {
 
     /// Its caller left a connection of its own after so long: it takes that long at least.
     pub(super) fn outlived(&self, text: &Text, waited: Duration) {
-        if waited > self.0.limits.slow && self.0.paces.took(text, waited, Duration::MAX / 8) {
+        if waited > self.0.limits.slow && self.0.paces.took(text, waited, None) {
             self.tell_slow(text, waited);
         }
     }
@@ -451,7 +451,7 @@ impl Drop for Flight<'_> {
             }
             let head = shared.0.gate.leave(&place, sent, clock::now());
             // A statement that no caller waits for would else never be known to be slow.
-            if is_answered && shared.0.paces.took(&text, head.took, head.median) {
+            if is_answered && shared.0.paces.took(&text, head.took, Some(head.usual)) {
                 shared.tell_slow(&text, head.took);
             }
         };

@@ -1,0 +1,5 @@
+-- Beside the product and not in it: it is counted up all the time, and a product is read all the time.
+create table catalog_view (
+    product integer primary key references catalog_product (id),
+    views integer not null
+) strict;
