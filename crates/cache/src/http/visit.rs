@@ -72,6 +72,10 @@ where
     O: Answers,
 {
     let ctx = request.extensions().get::<Ctx>().cloned().unwrap_or_else(Ctx::background);
+    if !inside.cache.inner().config.enabled {
+        let response = call(service, request).await;
+        return through(&inside, response, &Status::forwarded(Fwd::Bypass).detail("off"));
+    }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if !is_read {
         return change(&inside, service, request, &ctx).await;

@@ -25,14 +25,19 @@ pub use price::price;
 pub use product::{Product, ProductId};
 pub use search::{Found, Search, Shelf, Sort};
 
+use burgeon::cache::http::{Config as Kept, Responses};
+use burgeon::http::Policy;
 use burgeon::prelude::*;
 
 use service::Products;
 
 /// The module.
-pub fn module(db: Db, caches: Caches) -> Module {
+pub fn module(db: Db, caches: Caches) -> Result<Module> {
+    // Lists know no visitor, so they may be everybody's, whatever cookies come along.
+    let lists = Responses::new(&caches, "lists", Kept { anonymous: true, ..Kept::default() })?;
+    let kept = Policy::new("cache", lists.describe(), lists.layer());
     let products = Products::new(db, caches);
-    Module::new("catalog")
+    let module = Module::new("catalog")
         .migrations(migrations![
             "catalog/0001_products.sql",
             "catalog/0002_orders_of_search.sql",
@@ -42,9 +47,10 @@ pub fn module(db: Db, caches: Caches) -> Module {
         .shares(products.listing())
         .first_start("seed", seed::fill)
         .routes(Routes::new(products).routes([
-            get("/api/products", pages::search).name("search products").tag("catalog"),
+            get("/api/products", pages::search).name("search products").tag("catalog").with(kept.clone()),
             get("/api/products/{id}", pages::product).name("read a product").tag("catalog"),
-            get("/api/departments", pages::departments).name("list departments").tag("catalog"),
+            get("/api/departments", pages::departments).name("list departments").tag("catalog").with(kept),
             get("/pictures/{look}", pages::picture).name("picture").hidden(),
-        ]))
+        ]));
+    Ok(module)
 }

@@ -1,5 +1,8 @@
 //! What the catalogue answers over HTTP: JSON and pictures. Its pages are the storefront's.
 
+use std::time::Duration;
+
+use burgeon::cache::http::KeepFor;
 use burgeon::http::{HeaderMap, HeaderValue, StatusCode, header};
 use burgeon::prelude::*;
 use schemars::JsonSchema;
@@ -12,12 +15,19 @@ use super::product::{Product, ProductId};
 use super::search::{Found, Search};
 use super::service::Products;
 
+/// A list may be so old; prices in it are never: a price that changes takes the lists along that it is in.
+const LIST: Duration = Duration::from_secs(5);
+/// What only a new version of the shop changes.
+const FIXED: Duration = Duration::from_secs(60 * 60);
+
 pub(super) async fn search(
     ctx: Ctx,
     State(products): State<Products>,
     Query(search): Query<Search>,
-) -> Result<Json<Found>> {
-    Ok(Json(products.search(&ctx, search).await?))
+) -> Result<(HeaderMap, Json<Found>)> {
+    let found = products.search(&ctx, search).await?;
+    let keep = KeepFor::new(LIST).public().tags(found.products.iter().map(|product| product.id.tag()));
+    Ok((keep.headers(), Json(found)))
 }
 
 pub(super) async fn product(
@@ -36,13 +46,14 @@ pub(super) struct Department {
     tagline: &'static str,
 }
 
-pub(super) async fn departments() -> Json<Vec<Department>> {
+pub(super) async fn departments() -> (HeaderMap, Json<Vec<Department>>) {
     let department = |category: Category| Department {
         slug: category.slug(),
         title: category.title(),
         tagline: category.tagline(),
     };
-    Json(Category::ALL.into_iter().map(department).collect())
+    let all = Category::ALL.into_iter().map(department).collect();
+    (KeepFor::new(FIXED).public().browsers(FIXED).headers(), Json(all))
 }
 
 /// A picture by its look: `mug-moss-17.svg`. It asks nobody, so it costs no more than it weighs.

@@ -8,6 +8,7 @@ mod moving;
 mod prices;
 mod replicas;
 mod sales;
+mod sharing;
 mod signing_in;
 mod statements;
 mod stopping;
