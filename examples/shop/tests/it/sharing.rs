@@ -6,6 +6,12 @@ fn how(answer: &Answer) -> &str {
     answer.header("cache-status").unwrap_or("no cache was asked")
 }
 
+/// It was, or is now, everybody's on the node that answered; where there is one node, it was.
+fn is_shared(app: &TestApp, answer: &Answer) -> bool {
+    how(answer).starts_with("burgeon; hit; ttl=")
+        || app.nodes() > 1 && how(answer) == "burgeon; fwd=uri-miss; stored"
+}
+
 /// The part of the home page that is the same for everybody.
 fn shelves(answer: &Answer) -> String {
     let text = answer.text();
@@ -22,20 +28,20 @@ async fn two_visitors_share_the_window_and_neither_sees_what_is_the_others(app: 
     assert_eq!(first.header("burgeon-cache-control"), None);
     assert_eq!(first.header("surrogate-key"), None);
     let second = bob.get("/").await.ok();
-    assert!(how(&second).starts_with("burgeon; hit; ttl="), "{}", how(&second));
+    assert!(is_shared(&app, &second), "{}", how(&second));
     assert_eq!(first.text(), second.text());
 
     // Ada puts something into her basket, and is told so on the next page, once.
     ada.get("/products/1").await.ok();
     ada.post_form("/cart", &[("product", "1"), ("quantity", "3")]).await.is(303);
     let hers = ada.get("/").await.ok().contains("role=\"status\"").contains("class=\"count\"");
-    assert_eq!(how(&hers), "burgeon; fwd=request; detail=cookie");
+    assert!(how(&hers).ends_with("; detail=cookie"), "{}", how(&hers));
     assert_eq!(shelves(&hers), shelves(&second), "she sees the same shelves");
     ada.get("/").await.ok().lacks("role=\"status\"").contains("class=\"count\"");
 
     // Bob has seen nothing of it.
     let his = bob.get("/").await.ok().lacks("class=\"count\"").lacks("role=\"status\"");
-    assert!(how(&his).starts_with("burgeon; hit; ttl="), "{}", how(&his));
+    assert!(is_shared(&app, &his), "{}", how(&his));
     // Nor does a stranger see what was made for her a moment ago, at an address nobody has asked for before.
     let hers = ada.get("/?from=mail").await.ok().contains("class=\"count\"");
     assert_eq!(how(&hers), "burgeon; fwd=uri-miss; detail=cookie");
