@@ -139,6 +139,8 @@ fn floors(graph: &Graph, package: &Package) -> Vec<String> {
         let direction = match below.cmp(&floor) {
             std::cmp::Ordering::Less => continue,
             _ if named.dev && FOR_TESTS.contains(&other.as_str()) => continue,
+            // Its own tests ask for its features.
+            _ if named.dev && other == name => continue,
             std::cmp::Ordering::Equal => "sideways",
             std::cmp::Ordering::Greater => "upward",
         };
