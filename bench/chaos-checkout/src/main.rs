@@ -8,7 +8,6 @@
 //! 3. no acknowledged order is lost, and none exists twice.
 
 mod books;
-mod dice;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +16,12 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use burgeon_resilience::random::{Dice, below};
 use clap::Parser;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::books::Books;
-use crate::dice::Dice;
 use crate::shop::{Answer, Shop, Site};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -101,7 +100,7 @@ async fn experiment(repository: &Path, engine: &str, kills: usize, seed: u64) ->
 
     let shop = Shop::start(&site, FIRST_START).await?;
     let opening = books::read(&site.database_url).await?;
-    let mut dice = Dice::new(seed);
+    let dice = Dice::seeded(seed);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let mut shop = Some(shop);
     for kill in 1..=kills {
@@ -110,10 +109,10 @@ async fn experiment(repository: &Path, engine: &str, kills: usize, seed: u64) ->
             None => Shop::start(&site, RESTART).await?,
         };
         let port = running.port();
-        ask_again(port, &ledger, &mut dice).await;
-        let shelf = shelf(&opening, &mut dice);
-        let buyers = send_buyers(port, &shelf, &ledger, &mut dice);
-        tokio::time::sleep(Duration::from_millis(50 + dice.below(350))).await;
+        ask_again(port, &ledger, &dice).await;
+        let shelf = shelf(&opening, &dice);
+        let buyers = send_buyers(port, &shelf, &ledger, &dice);
+        tokio::time::sleep(Duration::from_millis(50 + below(dice.roll(), 350))).await;
         running.kill().await?;
         wait_for(buyers).await?;
         audit(&opening, &books::read(&site.database_url).await?, &ledger)
@@ -121,7 +120,7 @@ async fn experiment(repository: &Path, engine: &str, kills: usize, seed: u64) ->
     }
     // The last start must find everything in order as well.
     let last = Shop::start(&site, RESTART).await?;
-    ask_again(last.port(), &ledger, &mut dice).await;
+    ask_again(last.port(), &ledger, &dice).await;
     last.kill().await?;
     let closing = books::read(&site.database_url).await?;
     audit(&opening, &closing, &ledger)?;
@@ -146,24 +145,37 @@ async fn experiment(repository: &Path, engine: &str, kills: usize, seed: u64) ->
 }
 
 /// Thirty products that have something left, so that buyers meet on the same rows and some sell out.
-fn shelf(opening: &Books, dice: &mut Dice) -> Vec<i64> {
+fn shelf(opening: &Books, dice: &Dice) -> Vec<i64> {
     let stocked: Vec<i64> =
         opening.stock.iter().filter(|(_, left)| **left > 0).map(|(product, _)| *product).collect();
-    (0..30).map(|_| stocked[dice.below(stocked.len() as u64) as usize]).collect()
+    (0..30).map(|_| stocked[below(dice.roll(), stocked.len() as u64) as usize]).collect()
 }
 
-fn send_buyers(port: u16, shelf: &[i64], ledger: &Arc<Mutex<Ledger>>, dice: &mut Dice) -> JoinSet<()> {
+/// A version 4 UUID as text.
+fn token(dice: &Dice) -> String {
+    let (high, low) = (dice.roll(), dice.roll());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        (low >> 48) & 0x3fff | 0x8000,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+fn send_buyers(port: u16, shelf: &[i64], ledger: &Arc<Mutex<Ledger>>, dice: &Dice) -> JoinSet<()> {
     let mut buyers = JoinSet::new();
     for _ in 0..BUYERS {
-        let mut dice = Dice::new(dice.next());
+        let dice = Dice::seeded(dice.roll());
         let (shelf, ledger) = (shelf.to_vec(), ledger.clone());
         buyers.spawn(async move {
             loop {
-                let token = dice.token();
+                let token = token(&dice);
                 let mut wish = BTreeMap::new();
-                for _ in 0..1 + dice.below(4) {
-                    let product = shelf[dice.below(shelf.len() as u64) as usize];
-                    wish.insert(product, 1 + dice.below(3) as i64);
+                for _ in 0..1 + below(dice.roll(), 4) {
+                    let product = shelf[below(dice.roll(), shelf.len() as u64) as usize];
+                    wish.insert(product, 1 + below(dice.roll(), 3) as i64);
                 }
                 let wish: Wish = wish.into_iter().collect();
                 lock(&ledger).asked.insert(token.clone(), wish.clone());
@@ -207,14 +219,14 @@ async fn buy(port: u16, token: &str, wish: &Wish, ledger: &Mutex<Ledger>) -> boo
 }
 
 /// Sends some of the unanswered checkouts once more under their tokens, as a client that retries would.
-async fn ask_again(port: u16, ledger: &Arc<Mutex<Ledger>>, dice: &mut Dice) {
+async fn ask_again(port: u16, ledger: &Arc<Mutex<Ledger>>, dice: &Dice) {
     let unanswered: Vec<(String, Wish)> = {
         let ledger = lock(ledger);
         let open = ledger.asked.iter().filter(|(token, _)| !ledger.acknowledged.contains(*token));
         open.map(|(token, wish)| (token.clone(), wish.clone())).collect()
     };
     for _ in 0..20.min(unanswered.len()) {
-        let (token, wish) = &unanswered[dice.below(unanswered.len() as u64) as usize];
+        let (token, wish) = &unanswered[below(dice.roll(), unanswered.len() as u64) as usize];
         buy(port, token, wish, ledger).await;
     }
 }

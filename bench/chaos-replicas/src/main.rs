@@ -7,7 +7,6 @@
 
 mod cap;
 mod client;
-mod dice;
 mod failover;
 mod node;
 mod pairs;
@@ -16,10 +15,10 @@ mod site;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use burgeon_resilience::random::Dice;
 use clap::Parser;
 use tokio::time::sleep;
 
-use crate::dice::Dice;
 use crate::pairs::Manners;
 use crate::site::{Reads, Site};
 
@@ -66,8 +65,10 @@ fn main() -> ExitCode {
             match Site::open().await {
                 Ok(site) => {
                     if wants("replicas") {
-                        results
-                            .push(("replicas", told(&site, replicas(&site, pairs, Dice::new(seed)).await)));
+                        results.push((
+                            "replicas",
+                            told(&site, replicas(&site, pairs, Dice::seeded(seed)).await),
+                        ));
                     }
                     if wants("cap") {
                         results.push(("cap", told(&site, cap::run(&site).await)));
@@ -102,7 +103,7 @@ fn told(site: &Site, result: Result<String, Failure>) -> Result<String, String> 
 }
 
 /// Ten thousand pairs under five fates of the replicas.
-async fn replicas(site: &Site, pairs: u64, mut dice: Dice) -> Result<String, Failure> {
+async fn replicas(site: &Site, pairs: u64, dice: Dice) -> Result<String, Failure> {
     let (one, other) = (&site.replicas[0], &site.replicas[1]);
     let mut total = Reads::default();
     let mut stale = 0;
@@ -119,7 +120,7 @@ async fn replicas(site: &Site, pairs: u64, mut dice: Dice) -> Result<String, Fai
         }
         let before = site.reads().await?;
         round += 1;
-        let running = pairs::run(site, pairs / SCENES, round, Manners::Causal, &mut dice);
+        let running = pairs::run(site, pairs / SCENES, round, Manners::Causal, &dice);
         let tally = if scene == "one killed and restarted" {
             let killing = async {
                 sleep(Duration::from_millis(300)).await;
@@ -141,7 +142,7 @@ async fn replicas(site: &Site, pairs: u64, mut dice: Dice) -> Result<String, Fai
             // Can the oracle see at all?
             "one delayed by 5 s" => {
                 round += 1;
-                let naive = pairs::run(site, 1_000, round, Manners::Naive, &mut dice).await?;
+                let naive = pairs::run(site, 1_000, round, Manners::Naive, &dice).await?;
                 println!("  the same without positions: {}", naive.told());
                 if naive.stale() == 0 {
                     return Err("the oracle is blind: clients without positions read nothing stale".into());

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use burgeon_resilience::random::{Dice, below};
 use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::client::Client;
-use crate::dice::Dice;
 use crate::site::Site;
 
 pub const CLIENTS: u64 = 100;
@@ -39,19 +39,19 @@ pub async fn run(
     pairs: u64,
     round: u64,
     manners: Manners,
-    dice: &mut Dice,
+    dice: &Dice,
 ) -> Result<Arc<Tally>, Failure> {
     let tally = Arc::new(Tally::default());
     let ports: Vec<u16> = site.nodes.iter().map(|node| node.port).collect();
     let mut clients = JoinSet::new();
     for id in 0..CLIENTS {
-        let (tally, ports, mut dice) = (tally.clone(), ports.clone(), Dice::new(dice.next()));
+        let (tally, ports, dice) = (tally.clone(), ports.clone(), Dice::seeded(dice.roll()));
         clients.spawn(async move {
             let mut client = Client::default();
             let mut acknowledged = 0;
             for number in 1..=pairs / CLIENTS {
                 let version = round * 1_000_000 + number;
-                let at = dice.below(ports.len() as u64) as usize;
+                let at = below(dice.roll(), ports.len() as u64) as usize;
                 let written = client.ask(ports[at], "PUT", &format!("/notes/{id}/{version}")).await;
                 match written {
                     Ok(answer) if answer.status == 204 => acknowledged = version,
@@ -62,7 +62,7 @@ pub async fn run(
                 if manners == Manners::Naive {
                     client.position = None;
                 }
-                let elsewhere = (at + 1 + dice.below(ports.len() as u64 - 1) as usize) % ports.len();
+                let elsewhere = (at + 1 + below(dice.roll(), ports.len() as u64 - 1) as usize) % ports.len();
                 let started = Instant::now();
                 let read = client.ask(ports[elsewhere], "GET", &format!("/notes/{id}")).await;
                 let took = started.elapsed().as_micros() as u64;
