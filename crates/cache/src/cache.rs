@@ -26,6 +26,9 @@ use crate::view::View;
 /// has seen at least what the request has seen and written. In a transaction use [`InvalidateOnCommit`](crate::InvalidateOnCommit) instead.
 pub struct Cache<K, V>(Arc<Inner<K, V>>);
 
+/// So many keys are warmed in one load, or in loads side by side.
+const WARMED_AT_ONCE: usize = 100;
+
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -104,6 +107,26 @@ where
     /// The first key's that could neither be loaded nor served stale.
     pub async fn get_many(&self, ctx: &Ctx, keys: &[K]) -> Result<Vec<Option<Arc<V>>>> {
         Box::pin(self.0.clone().many(ctx.clone(), keys.to_vec())).await
+    }
+
+    /// Loads what of these keys is not in memory yet, a hundred at a time: at start, so that the first to ask wait for nothing.
+    /// Answers how many there are.
+    ///
+    /// What is more than fits pushes out what came before; what was invalidated meanwhile is not kept, as ever.
+    ///
+    /// # Errors
+    /// As [`get_many`](Self::get_many). What was loaded by then is there; an application that starts is better off
+    /// with that than not at all.
+    pub async fn warm(&self, ctx: &Ctx, keys: impl IntoIterator<Item = K>) -> Result<u64> {
+        let mut keys = keys.into_iter();
+        let mut there = 0;
+        loop {
+            let some: Vec<K> = keys.by_ref().take(WARMED_AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(there);
+            }
+            there += self.get_many(ctx, &some).await?.iter().flatten().count() as u64;
+        }
     }
 
     /// The fresh value under the key, if memory has it. Loads nothing, and knows no difference between "not here" and "not

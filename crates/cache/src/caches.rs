@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use burgeon_cluster::Bus;
 use burgeon_core::units::Size;
-use burgeon_core::{Ctx, Error, Result};
+use burgeon_core::{Ctx, Error, Position, Result};
 use burgeon_db::{Db, Tx};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::Dice;
@@ -100,6 +100,7 @@ pub struct Named<K, V> {
     measure: Measure<K, V>,
     fallback: Option<Arc<V>>,
     codec: Option<Codec<K, V>>,
+    once_per_cluster: Option<Duration>,
 }
 
 impl Caches {
@@ -141,7 +142,7 @@ impl Caches {
     #[must_use]
     pub fn on_bus(self, bus: &Bus) -> Self {
         assert!(hold(&self.0.made).is_empty(), "caches go on the bus before the first is made");
-        let desk = Desk::open(bus, &self.0.ears, &self.0.meters);
+        let desk = Desk::open(bus, &self.0.ears, &self.0.tasks, &self.0.meters);
         assert!(self.0.desk.set(desk).is_ok(), "caches are on one bus");
         self
     }
@@ -194,7 +195,7 @@ impl Caches {
     /// Everything may be out of date, in every cache of this process: somebody has changed the data who could not say what. As
     /// [`Cache::expire_all`] of each, here alone.
     pub fn distrust(&self) {
-        self.0.ears.doubt();
+        self.0.ears.doubt(Position::START);
     }
 
     /// A cache of this name. The name labels its meters.
@@ -207,6 +208,7 @@ impl Caches {
             measure: Measure::Entries,
             fallback: None,
             codec: None,
+            once_per_cluster: None,
         }
     }
 
@@ -287,6 +289,21 @@ where
         self
     }
 
+    /// One load per key in the whole cluster: a node that needs a key which another one is loading waits for it and takes it from the
+    /// second tier, so the cache takes part in that ([`far`](Self::far)). Without a second tier each node loads for itself.
+    ///
+    /// `within`: if a node has not finished its load by then, or died over it, another one begins. A little more than
+    /// the slowest load that is usual; two loads at once do no harm.
+    pub fn once_per_cluster(self, within: Duration) -> Self
+    where
+        K: Serialize,
+        V: Serialize + DeserializeOwned,
+    {
+        let mut named = self.far();
+        named.once_per_cluster = Some(within);
+        named
+    }
+
     /// Changes any setting for this cache alone.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -342,7 +359,7 @@ where
         reason = "two caches of one name, or unsafe settings, are defects found at start"
     )]
     fn make(self, loader: Option<Loader<K, V>>) -> Cache<K, V> {
-        let Named { shared, name, config, size, measure, fallback, codec } = self;
+        let Named { shared, name, config, size, measure, fallback, codec, once_per_cluster } = self;
         if let Err(why) = config.validate() {
             panic!("the cache `{name}`: {why}");
         }
@@ -375,6 +392,7 @@ where
             loader,
             fallback,
             hashes,
+            once_per_cluster,
         });
         let cache = Cache::new(inner);
         // Weak, so that the list keeps no cache alive.

@@ -154,11 +154,19 @@ where
         let flight = async move {
             let _loading = inner.meters.loading.enter();
             let channel = landing.channel.clone();
-            let asked = tokio::select! {
-                asked = inner.ask_far_alone(&ctx, &landing) => asked,
+            let asking = async {
+                let asked = inner.ask_far_alone(&ctx, &landing).await;
+                inner.take_turns(&ctx, &landing, asked).await
+            };
+            let (asked, turn) = tokio::select! {
+                asked = asking => asked,
                 () = channel.progress.closed(), if !to_the_end => return landing.abandon(),
             };
-            inner.fly(ctx, landing, asked, to_the_end, begin).await;
+            let key = turn.is_some().then(|| landing.key.clone());
+            inner.clone().fly(ctx, landing, asked, to_the_end, begin).await;
+            if let (Some(key), Some(turn)) = (key, turn) {
+                inner.give_turn_back(&key, turn).await;
+            }
         };
         drop(self.tasks.spawn("cache.load", flight));
     }

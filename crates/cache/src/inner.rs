@@ -36,6 +36,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) tasks: Tasks,
     pub(crate) clock: Clock,
     pub(crate) hashes: Hashes,
+    /// One node at a time loads a key, for so long at most.
+    pub(crate) once_per_cluster: Option<Duration>,
     /// `None`: no other node has this cache.
     pub(crate) neighbours: Option<Neighbours>,
     pub(crate) dice: Dice,
@@ -76,12 +78,13 @@ where
 
     /// What may be served when nothing better can be had. Asked anew each time: it may have been removed meanwhile.
     pub(crate) fn at_worst(&self, hash: u64, key: &K, least: u64) -> Option<Option<Arc<V>>> {
+        // Where nothing stale is ever served, neither is what was expired before its time.
+        if self.config.stale_max.is_zero() {
+            return None;
+        }
         let now = self.clock.now();
-        // Where nothing stale is ever served, neither is what may have been invalidated unheard.
-        let oldest = if self.config.stale_max.is_zero() { self.oldest(now) } else { 0 };
         self.near.read(hash, key, |stored| {
-            let will_do = stored.proved >= least && stored.life.born >= oldest;
-            will_do.then(|| stored.at_worst(now, &self.tombstones)).flatten()
+            (stored.proved >= least).then(|| stored.at_worst(now, &self.tombstones)).flatten()
         })?
     }
 

@@ -54,6 +54,7 @@ mod stored;
 mod sync;
 mod tags;
 mod tombstones;
+mod turns;
 mod tx;
 mod view;
 mod walk;

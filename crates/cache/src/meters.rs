@@ -23,6 +23,7 @@ pub(crate) struct CacheMeters {
     pub(crate) invalidated_all: Counter,
     pub(crate) written: Counter,
     pub(crate) unheard: Counter,
+    pub(crate) waited_for_node: Counter,
     pub(crate) entries: Gauge,
     pub(crate) weight: Gauge,
     pub(crate) loading: Gauge,
@@ -102,6 +103,11 @@ impl CacheMeters {
             invalidated_tag: invalidated("tag"),
             invalidated_all: invalidated("all"),
             written: by("cache_writes_total", "Values put in by `set`.", None),
+            waited_for_node: by(
+                "cache_waited_for_node_total",
+                "Turns that loads waited for another node's load of the same key.",
+                None,
+            ),
             unheard: by(
                 "cache_unheard_total",
                 "Readers who had changed something on another node that this one had not heard of in time.",

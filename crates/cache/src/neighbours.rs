@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use burgeon_cluster::{NodeId, Stamp, State};
 use burgeon_core::{Ctx, Deadline, Position};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::far::Burial;
@@ -32,6 +33,8 @@ pub(crate) struct Neighbours {
     /// The version of the last doubt: what was lost then may have told of anything.
     doubted: AtomicU64,
     shown: Mutex<HashMap<NodeId, Shown>>,
+    /// Keys of which another node has made the load for all.
+    pub(crate) arrivals: broadcast::Sender<u64>,
 }
 
 /// The furthest mark of a node that was shown before its message was heard.
@@ -43,17 +46,35 @@ struct Shown {
     version: u64,
 }
 
+/// Who waits for a load of another node looks by itself if so many others landed before.
+const ARRIVALS: usize = 64;
+
 /// Nodes whose marks are shown unheard: those that died with a message unsaid, mostly. Of more, one is forgotten, which
 /// costs its clients a load.
 const SHOWN: usize = 256;
 
 impl Neighbours {
     pub(crate) fn new(desk: Arc<Desk>, about: About) -> Self {
-        Self { desk, about, doubted: AtomicU64::new(0), shown: Mutex::default() }
+        Self {
+            desk,
+            about,
+            doubted: AtomicU64::new(0),
+            shown: Mutex::default(),
+            arrivals: broadcast::Sender::new(ARRIVALS),
+        }
     }
 
     pub(crate) fn are_heard(&self) -> bool {
         self.desk.is_whole()
+    }
+
+    /// Whether a mark was shown whose message is still to come.
+    fn is_something_unheard(&self) -> bool {
+        let mut shown = hold(&self.shown);
+        let bus = self.desk.bus();
+        shown.retain(|node, shown| !bus.has_applied(Stamp { node: *node, sequence: shown.sequence }));
+        // Of those that are gone nothing comes any more.
+        !shown.is_empty() && bus.heard().iter().any(|node| shown.contains_key(node))
     }
 
     fn knows(&self, stamp: Stamp, floor: Position) -> Option<u64> {
@@ -89,14 +110,17 @@ where
         let until = Deadline::after(Instant::now().into_std(), self.config.own_write_wait);
         let until = ctx.deadline().map_or(until, |deadline| deadline.earlier(until));
         for stamp in others() {
-            // Heard, also if it came in this moment.
-            if bus.has_applied(stamp) {
+            // It counts as heard also when it was lost, and then only once its sender has said how far it had come.
+            let is_heard = || bus.has_applied(stamp) && !neighbours.desk.is_owed(stamp.node);
+            if is_heard() {
                 continue;
             }
             let version = match neighbours.knows(stamp, floor) {
                 Some(version) => version,
                 // A link that is down brings nothing within milliseconds.
-                None if bus.state() != State::Cut && bus.applied(stamp, until).await => continue,
+                None if bus.state() != State::Cut && bus.applied(stamp, until).await && is_heard() => {
+                    continue;
+                }
                 None => self.was_shown(neighbours, stamp, floor),
             };
             least = least.max(version);
@@ -105,9 +129,13 @@ where
         least.max(neighbours.doubted.load(Ordering::SeqCst))
     }
 
-    /// Whether the reader knows of a change that this node has not heard of. Then the second tier may not have heard, either.
+    /// Whether this reader, or one before, knows of a change that this node has not heard of. Then the second tier may not have
+    /// heard, either; and whoever knows of it may come aboard of anybody's flight.
     pub(crate) fn is_behind(&self, ctx: &Ctx) -> bool {
-        let Some(neighbours) = self.neighbours.as_ref().filter(|_| ctx.is_marked()) else { return false };
+        let Some(neighbours) = &self.neighbours else { return false };
+        if neighbours.is_something_unheard() {
+            return true;
+        }
         let bus = neighbours.desk.bus();
         ctx.marks().iter().any(|mark| {
             let node = NodeId::from_bits(mark.node);
@@ -141,7 +169,10 @@ where
 
     /// Does what another node has done.
     pub(crate) fn hear(&self, heard: Heard) {
-        let Heard::Change { what, dialect, telling } = heard else { return self.doubt_everything() };
+        let (what, dialect, telling) = match heard {
+            Heard::Change { what, dialect, telling } => (what, dialect, telling),
+            Heard::Doubt { floor } => return self.doubt_everything(floor),
+        };
         if telling.is_doubtful {
             // Before memory is changed: nothing old must come back from there.
             self.distrust_far(Burial { reach: Reach::Remove, floor: telling.floor });
@@ -158,13 +189,15 @@ where
             What::All(reach) => {
                 self.tombstones.bury_everything(reach, telling.floor);
             }
-            What::Arrived(_) | What::Ask(_) | What::Echo(_) => {}
+            // Nobody may wait for it.
+            What::Arrived(shared) => drop(self.neighbours.as_ref().map(|it| it.arrivals.send(shared))),
+            What::Ask(_) | What::Echo(_) => {}
         }
     }
 
     /// Anything may be out of date.
-    pub(crate) fn doubt_everything(&self) {
-        let version = self.tombstones.bury_everything(Reach::Expire, Position::START);
+    fn doubt_everything(&self, floor: Position) {
+        let version = self.tombstones.bury_everything(Reach::Expire, floor);
         if let Some(neighbours) = &self.neighbours {
             neighbours.doubted.fetch_max(version, Ordering::SeqCst);
         }

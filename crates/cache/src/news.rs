@@ -13,7 +13,9 @@
 //! - What is said has been done here before. So this node's own messages say nothing to it.
 //! - A message that has not left covers whatever happens to the same key until it leaves: nobody has heard it, so whoever
 //!   hears it does so later. That is how messages of one key, and of a thousand keys of one cache, become one.
-//! - What was lost, or is not understood, may have told of anything: every value is out of date then.
+//! - What was lost, or is not understood, may have told of anything: every value is out of date then. And it may have told of
+//!   a commit that a replica has not replayed: so each message says how far its sender has ever told of, and until a node
+//!   that was missed has said so anew, it is owed, and what is loaded meanwhile is loaded once more afterwards.
 //!
 //! # When it breaks
 //! While not every node is heard ([`News::Aging`]) no value is served that is older than `age_unheard`. When the link is
@@ -22,23 +24,26 @@
 mod message;
 mod outbox;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use burgeon_cluster::bus::Listening;
-use burgeon_cluster::{Bus, Delivery, Gap, Stamp, State};
+use burgeon_cluster::{Bus, Delivery, Gap, NodeId, Stamp, State};
 use burgeon_core::{Ctx, Mark, Position};
 use burgeon_meter::{Counter, Histogram, Meters};
 use burgeon_resilience::random::Dice;
+use burgeon_runtime::Tasks;
 use foldhash::quality::RandomState;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use self::message::Item;
 pub(crate) use self::message::{About, Message, What};
 pub(crate) use self::outbox::{Outbox, keep};
-use crate::sync::{Mutex, RwLock, hold, read, write};
+use crate::sync::{Mutex, Ordering, RwLock, hold, read, write};
 use crate::tombstones::Reach;
 
 /// What the caches of this node know of what happens on others.
@@ -57,8 +62,8 @@ pub enum News {
 pub(crate) enum Heard {
     /// Another node changed something, in this dialect, behind this commit.
     Change { what: What, dialect: u32, telling: Telling },
-    /// Something was said that was not heard or not understood.
-    Doubt,
+    /// Something was said that was not heard or not understood. Who loads anew must have come at least this far.
+    Doubt { floor: Position },
 }
 
 /// What goes with a change.
@@ -81,10 +86,17 @@ pub(crate) struct Desk {
     bus: Bus,
     ears: Arc<Ears>,
     waiting: Mutex<Waiting>,
+    /// Nodes of which something was missed, and which have not said since how far they had come.
+    owed: Mutex<HashSet<NodeId>>,
+    /// Told when one is no longer owed.
+    paid: Notify,
+    tasks: Tasks,
     dice: Dice,
     pub(crate) outbox: Outbox,
     meters: NewsMeters,
     listening: OnceLock<Listening>,
+    own: OnceLock<Weak<Desk>>,
+    is_demanding: AtomicBool,
 }
 
 /// What was said and has not left yet.
@@ -92,6 +104,8 @@ pub(crate) struct Desk {
 struct Waiting {
     queue: VecDeque<(u64, Subject)>,
     latest: HashMap<Subject, (u64, Telling)>,
+    /// The furthest commit that was told of.
+    high: Position,
     /// The last question that others answer, and when it was asked.
     asked: Option<(u64, Instant)>,
 }
@@ -108,6 +122,9 @@ struct NewsMeters {
     lag: Histogram,
 }
 
+/// What questions are about that are about no cache.
+const NOBODY: About = About { cache: 0, dialect: 0 };
+
 const TOPIC: &str = "cache";
 
 /// With so many messages on their way, one that tells of the whole cache is cheaper for everybody.
@@ -121,10 +138,10 @@ impl Ears {
         write(&self.0).entry(cache).or_default().push(Arc::new(ear));
     }
 
-    /// Every value of every cache may be out of date.
-    pub(crate) fn doubt(&self) {
+    /// Every value of every cache may be out of date, by what was committed up to `floor`.
+    pub(crate) fn doubt(&self, floor: Position) {
         let all: Vec<Ear> = read(&self.0).values().flatten().cloned().collect();
-        all.iter().for_each(|ear| ear(Heard::Doubt));
+        all.iter().for_each(|ear| ear(Heard::Doubt { floor }));
     }
 
     fn tell(&self, cache: u64, heard: Heard) {
@@ -134,16 +151,21 @@ impl Ears {
 }
 
 impl Desk {
-    pub(crate) fn open(bus: &Bus, ears: &Arc<Ears>, meters: &Meters) -> Arc<Self> {
+    pub(crate) fn open(bus: &Bus, ears: &Arc<Ears>, tasks: &Tasks, meters: &Meters) -> Arc<Self> {
         let desk = Arc::new(Self {
             bus: bus.clone(),
             ears: ears.clone(),
             waiting: Mutex::default(),
+            owed: Mutex::default(),
+            paid: Notify::new(),
+            tasks: tasks.clone(),
             // Nodes must not ask under the same numbers.
             dice: Dice::seeded(RandomState::default().hash_one(bus.node())),
             outbox: Outbox::default(),
             meters: NewsMeters::new(meters),
             listening: OnceLock::new(),
+            own: OnceLock::new(),
+            is_demanding: AtomicBool::new(false),
         });
         let weak: Weak<Self> = Arc::downgrade(&desk);
         let listening = bus.listen(TOPIC, move |delivery| {
@@ -152,7 +174,7 @@ impl Desk {
             }
         });
         // Set once, here.
-        drop(desk.listening.set(listening));
+        drop((desk.listening.set(listening), desk.own.set(Arc::downgrade(&desk))));
         desk
     }
 
@@ -160,9 +182,14 @@ impl Desk {
         &self.bus
     }
 
-    /// Whether every node is heard.
+    /// Whether every node is heard, and none is owed.
     pub(crate) fn is_whole(&self) -> bool {
-        self.bus.state() == State::Whole
+        self.bus.state() == State::Whole && hold(&self.owed).is_empty()
+    }
+
+    /// Whether something of that node was missed that it has not made up for.
+    pub(crate) fn is_owed(&self, node: NodeId) -> bool {
+        hold(&self.owed).contains(&node)
     }
 
     /// Tells the others what was done here, and marks the context of whoever did it.
@@ -188,6 +215,8 @@ impl Desk {
         }
         let mut items = vec![Item { about, what }];
         items.extend(self.ask(&mut waiting, about));
+        waiting.high = waiting.high.join(telling.floor);
+        let telling = Telling { floor: waiting.high, ..telling };
         let stamp = self.publish(telling.message(items))?;
         waiting.queue.push_back((stamp.sequence, (about, what)));
         waiting.latest.insert((about, what), (stamp.sequence, telling));
@@ -199,14 +228,23 @@ impl Desk {
         let Some(mut message) = Message::read(written) else {
             // Of a newer version: its own nodes will understand the row no sooner than they hear that something was missed.
             self.meters.foreign.increment();
-            self.ears.doubt();
+            self.ears.doubt(floor);
             return;
         };
-        message.floor = message.floor.join(floor);
         // Who died may not have come to tell the second tier.
         message.is_doubtful = true;
+        message.floor = {
+            let mut waiting = hold(&self.waiting);
+            waiting.high = waiting.high.join(message.floor).join(floor);
+            waiting.high
+        };
         self.apply(&message);
         self.publish(message);
+    }
+
+    /// Tells the nodes that a load for all of them has ended.
+    pub(crate) fn say_arrived(&self, about: About, key: u64) {
+        self.publish(self.high().message(vec![Item { about, what: What::Arrived(key) }]));
     }
 
     fn publish(&self, message: Message) -> Option<Stamp> {
@@ -239,19 +277,74 @@ impl Desk {
             // Before anybody else has heard it: from now on it covers nothing.
             Delivery::Message(message) if message.is_own => hold(&self.waiting).left(message.stamp.sequence),
             Delivery::Message(message) => match Message::read(&message.payload) {
-                Some(message) => self.apply(&message),
+                Some(read) => {
+                    self.pays(message.stamp.node, read.floor);
+                    self.apply(&read);
+                }
                 None => {
                     self.meters.foreign.increment();
-                    self.ears.doubt();
+                    self.ears.doubt(Position::START);
                 }
             },
             // What this node could not say, it has done.
             Delivery::Gap(Gap::Missed(node)) if node == self.bus.node() => {}
-            Delivery::Gap(_) => {
+            Delivery::Gap(gap) => {
                 self.meters.doubts.increment();
-                self.ears.doubt();
+                let missed = match gap {
+                    Gap::Missed(node) => vec![node],
+                    Gap::Reconnected | Gap::Overflowed => self.bus.heard(),
+                };
+                // Owed first: who finds nothing owed finds everything doubted.
+                hold(&self.owed).extend(missed);
+                self.ears.doubt(Position::START);
+                self.demand();
             }
         }
+    }
+
+    /// A node of which something was missed has said how far it has come: that and all before it.
+    fn pays(&self, node: NodeId, floor: Position) {
+        if self.is_owed(node) {
+            // Once more, for what was loaded since from a copy that lags.
+            self.ears.doubt(floor);
+            hold(&self.owed).remove(&node);
+            self.paid.notify_waiters();
+        }
+    }
+
+    /// Asks those who are owed to say something, until they have, or are gone.
+    fn demand(&self) {
+        let Some(desk) = self.own.get().and_then(Weak::upgrade) else { return };
+        if desk.is_demanding.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let stopping = self.tasks.stopping();
+        drop(self.tasks.spawn("cache.news", async move {
+            while !desk.is_settled() && !stopping.is_cancelled() {
+                let paid = desk.paid.notified();
+                let items = vec![Item { about: NOBODY, what: What::Ask(desk.dice.roll()) }];
+                desk.publish(desk.high().message(items));
+                // One word is enough of each; a lost question is asked again.
+                drop(timeout(ASKS, paid).await);
+            }
+            desk.is_demanding.store(false, Ordering::Release);
+            // One that came in between has found this at work.
+            if !desk.is_settled() && !stopping.is_cancelled() {
+                desk.demand();
+            }
+        }));
+    }
+
+    /// Whether nobody is owed who could still pay.
+    fn is_settled(&self) -> bool {
+        let heard: HashSet<NodeId> = self.bus.heard().into_iter().collect();
+        let mut owed = hold(&self.owed);
+        owed.retain(|node| heard.contains(node));
+        owed.is_empty()
+    }
+
+    fn high(&self) -> Telling {
+        Telling { floor: hold(&self.waiting).high, is_doubtful: false }
     }
 
     fn apply(&self, message: &Message) {
@@ -260,7 +353,7 @@ impl Desk {
             match *what {
                 What::Ask(number) => {
                     let items = vec![Item { about: *about, what: What::Echo(number) }];
-                    self.publish(Telling::plain().message(items));
+                    self.publish(self.high().message(items));
                 }
                 What::Echo(number) => {
                     let asked = hold(&self.waiting).asked.filter(|(asked, _)| *asked == number);

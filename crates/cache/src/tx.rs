@@ -82,10 +82,22 @@ pub trait InvalidateOnCommit {
 
     /// Writes through: from the commit on this is the value, on this node; the others load it. If another transaction changes
     /// the same key about the same time, neither value is kept: which of the two is later is not known here.
+    ///
+    /// It is under no tag, so no invalidation of one removes it: where the loader tags, use [`set_tagged`](Self::set_tagged).
     fn set<K, V>(&self, cache: &Cache<K, V>, key: K, value: V)
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
-        V: Send + Sync + 'static;
+        V: Send + Sync + 'static,
+    {
+        self.set_tagged(cache, key, value, std::iter::empty::<&str>());
+    }
+
+    /// As [`set`](Self::set), under these tags.
+    fn set_tagged<K, V, T>(&self, cache: &Cache<K, V>, key: K, value: V, tags: impl IntoIterator<Item = T>)
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+        T: fmt::Display;
 }
 
 impl InvalidateOnCommit for Tx {
@@ -133,11 +145,13 @@ impl InvalidateOnCommit for Tx {
         caches.each(&Purge::OnCommit(self, &tag.to_string()));
     }
 
-    fn set<K, V>(&self, cache: &Cache<K, V>, key: K, value: V)
+    fn set_tagged<K, V, T>(&self, cache: &Cache<K, V>, key: K, value: V, tags: impl IntoIterator<Item = T>)
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static,
+        T: fmt::Display,
     {
+        let tags: Vec<String> = tags.into_iter().map(|tag| tag.to_string()).collect();
         // Two numbers from just before the commit: a value is kept only if nothing has touched its key since.
         let seen = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let (inner, hash) = (cache.inner().clone(), cache.inner().hash(&key));
@@ -155,7 +169,7 @@ impl InvalidateOnCommit for Tx {
             let (stamp, generation) = (seen.0.load(Ordering::Relaxed), seen.1.load(Ordering::Relaxed));
             // The one step since then is the invalidation above.
             // The second tier has been emptied of it, and takes it from the next who loads it.
-            drop(inner.put(&key, Some(value), &[], stamp, generation + 1));
+            drop(inner.put(&key, Some(value), &tags, stamp, generation + 1));
             Ok(())
         });
     }

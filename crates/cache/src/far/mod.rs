@@ -44,7 +44,7 @@ pub(crate) use self::remote::Remote;
 pub(crate) use self::store::{Burial, Store};
 pub(crate) use self::sweep::sweep;
 pub use self::sweep::sweep_once;
-pub(crate) use self::tier::{Export, Tier};
+pub(crate) use self::tier::{Export, Ticket, Tier};
 
 /// Where the caches of an application keep what all nodes share; handed to [`Caches::on_far`](crate::Caches::on_far).
 pub struct Far {

@@ -254,7 +254,6 @@ impl<K, V> Tier<K, V> {
         }
     }
 
-    #[expect(dead_code, reason = "the load of a whole cluster will ask")]
     /// Whether this process may load the key for all. The right ends after `life`.
     pub(crate) async fn claim(&self, ticket: &Ticket, life: Duration) -> Result<bool, Unreached> {
         let desk = &self.desk;
@@ -263,7 +262,6 @@ impl<K, V> Tier<K, V> {
         self.call(desk.remote.store.claim(&ctx, &desk.place, &ticket.key, holder, life)).await
     }
 
-    #[expect(dead_code, reason = "the load of a whole cluster will ask")]
     /// Gives the right back. If that fails, it ends by itself.
     pub(crate) async fn unclaim(&self, ticket: &Ticket) {
         let desk = &self.desk;

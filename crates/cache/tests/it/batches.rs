@@ -79,3 +79,15 @@ async fn a_batch_that_fails_is_an_error_unless_old_values_are_there() {
     );
     assert!(cache.get_many(&house.ctx, &[2, 6]).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_warmed_is_loaded_a_hundred_at_a_time_and_once() {
+    let (house, origin, seen) = (house(), Origin::new(1), Seen::default());
+    let cache = squares(&house, &origin, &seen);
+    assert_eq!(cache.warm(&house.ctx, 0..250).await.unwrap(), 125);
+    let sizes: Vec<usize> = seen.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [100, 100, 50]);
+    assert_eq!(cache.get(&house.ctx, &248).await.unwrap().as_deref(), Some(&2_480));
+    assert_eq!(cache.warm(&house.ctx, 0..250).await.unwrap(), 125);
+    assert_eq!(seen.lock().unwrap().len(), 3);
+}

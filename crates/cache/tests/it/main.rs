@@ -15,6 +15,8 @@ mod model;
 mod nodes;
 mod races;
 mod stale;
+mod stampedes;
 mod storms;
 mod tags;
 mod transactions;
+mod turns;

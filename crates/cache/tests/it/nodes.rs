@@ -1,11 +1,12 @@
 //! One cache on several nodes: what is changed on one is changed on all, and nobody is served less than he has done himself.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Caches, Clock, Config, News};
+use burgeon_cache::{Cache, Caches, Clock, Config, Load, News};
 use burgeon_cluster::bus::{self, Fate, Hub, Link};
 use burgeon_cluster::{Bus, Stamp};
-use burgeon_core::Ctx;
+use burgeon_core::{Ctx, Position};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
 use tokio::time::{advance, timeout};
@@ -13,26 +14,26 @@ use tokio::time::{advance, timeout};
 use crate::house::{Origin, load};
 
 /// Some nodes of one application in this process.
-struct Site {
-    hub: Hub,
-    nodes: Vec<Node>,
-    origin: Origin,
+pub(crate) struct Site {
+    pub(crate) hub: Hub,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) origin: Origin,
 }
 
-struct Node {
+pub(crate) struct Node {
     bus: Bus,
     caches: Caches,
-    cache: Cache<u32, u64>,
+    pub(crate) cache: Cache<u32, u64>,
     meters: Meters,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
 }
 
 impl Site {
-    async fn of(nodes: usize) -> Site {
+    pub(crate) async fn of(nodes: usize) -> Site {
         Self::with(nodes, |_| {}).await
     }
 
-    async fn with(nodes: usize, change: impl Fn(&mut Config)) -> Site {
+    pub(crate) async fn with(nodes: usize, change: impl Fn(&mut Config)) -> Site {
         let (hub, origin) = (Hub::new(), Origin::new(1));
         let mut config = Config { jitter: 0.0, eager: 1.0, ..Config::default() };
         change(&mut config);
@@ -222,9 +223,9 @@ async fn while_nobody_is_heard_values_live_for_five_seconds() {
     site.origin.set(4);
     here.cache.invalidate(&Ctx::background(), &1);
     site.hub.restore();
-    there.bus.whole().await;
+    // The link first, then the word of the other how far it has come.
+    timeout(SOON, there.bus.until(|_| there.caches.news() == News::Whole)).await.unwrap();
     assert_eq!(there.get(&Ctx::background()).await, Some(4), "what was said meanwhile is known to be missed");
-    assert_eq!(there.caches.news(), News::Whole);
     // And again as long as it is fresh.
     advance(Duration::from_secs(60)).await;
     assert_eq!(there.get(&Ctx::background()).await, Some(4));
@@ -317,6 +318,33 @@ async fn the_time_until_another_node_has_applied_it_is_measured() {
     timeout(SOON, here.bus.until(|_| lag.value().count() > 0)).await.unwrap();
     let measured = lag.value().quantile(0.5).unwrap();
     assert!(measured >= Duration::from_millis(55) && measured < Duration::from_millis(80), "{measured:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_loss_loads_read_what_its_sender_had_told_of_though_a_replica_lags() {
+    let site = Site::of(2).await;
+    let [here, there] = &site.nodes[..] else { unreachable!() };
+    let positions = Arc::new(Mutex::new(Vec::new()));
+    let cache: Cache<u32, u64> = there.caches.named("positions").loader(
+        positions.clone(),
+        async |positions: Arc<Mutex<Vec<u64>>>, load: Load, _: u32| {
+            positions.lock().unwrap().push(load.position().lsn);
+            Ok(1)
+        },
+    );
+    let told: Cache<u32, u64> = here.caches.named("positions").without_loader();
+    let stranger = Ctx::background();
+    site.hub.set_weather(|| Fate::Lose);
+    let writer = Ctx::background();
+    writer.advance(Position { timeline: 1, lsn: 70 });
+    told.invalidate(&writer, &1);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    site.hub.clear_weather();
+    // A heartbeat tells that something was lost, and not what: the other is asked.
+    timeout(SOON, there.bus.until(|bus| bus.has_applied(stamp(&writer)))).await.unwrap();
+    timeout(SOON, there.bus.until(|_| there.caches.news() == News::Whole)).await.unwrap();
+    cache.get(&stranger, &1).await.unwrap();
+    assert_eq!(*positions.lock().unwrap(), [70]);
 }
 
 #[tokio::test(start_paused = true)]

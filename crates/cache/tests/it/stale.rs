@@ -126,3 +126,20 @@ async fn while_it_revalidates_everybody_gets_the_stale_value_at_once_and_one_loa
     origin.set(3);
     assert_eq!(cache.get(&house.ctx, &1).await.unwrap().as_deref(), Some(&3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_stale_is_served_neither_is_what_was_expired_by_hand() {
+    let (house, origin) = (house(), Origin::new(1));
+    let cache = house.cache(&origin, |named| named.with(|config| config.stale_max = Duration::ZERO));
+    for expire in [
+        (|cache, ctx| cache.expire(ctx, &1)) as fn(&burgeon_cache::Cache<u32, u64>, &burgeon_core::Ctx),
+        |cache, ctx| cache.expire_tag(ctx, "all"),
+        |cache, ctx| cache.expire_all(ctx),
+    ] {
+        origin.fail(false);
+        cache.get(&house.ctx, &1).await.unwrap();
+        origin.fail(true);
+        expire(&cache, &house.ctx);
+        assert!(cache.get(&house.ctx, &1).await.is_err());
+    }
+}
