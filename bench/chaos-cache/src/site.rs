@@ -1,0 +1,186 @@
+//! Three nodes of one application over one set of data, and the weather between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use burgeon_cache::{Cache, Caches, Config, InvalidateOnCommit, Load};
+use burgeon_cluster::bus::{self, Listening};
+use burgeon_cluster::{Bus, NodeId, Stamp};
+use burgeon_core::{Ctx, Result};
+use burgeon_db::{Db, sql};
+use burgeon_meter::Meters;
+use burgeon_resilience::random::{Dice, below};
+use burgeon_runtime::Tasks;
+
+use crate::memory::Memory;
+use crate::naive::CacheAside;
+use crate::{KEYS, NODES};
+
+/// How a node is reached by the others.
+pub use burgeon_cluster::bus::Link;
+
+/// Which cache is under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    Ours,
+    Naive,
+}
+
+/// Where the data is.
+#[derive(Clone)]
+pub enum Data {
+    Memory(Arc<Memory>),
+    Postgres(Db),
+}
+
+pub struct Node {
+    pub bus: Bus,
+    pub caches: Caches,
+    pub cache: Cache<u64, u64>,
+    naive: CacheAside,
+    data: Data,
+    pub meters: Meters,
+    dice: Dice,
+    _listening: Listening,
+    // Its bus and its loads belong to it.
+    _tasks: Tasks,
+}
+
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+
+impl Node {
+    /// Everything that can race does so all the time: little room, short lives, few counters, early refreshes.
+    pub fn config(age_unheard: Duration) -> Config {
+        Config {
+            entries: KEYS * 3 / 4,
+            stripes: 32,
+            beta: 50.0,
+            jitter: 0.5,
+            age_unheard,
+            // Nothing fails here, so nothing stale is ever wanted.
+            soft_timeout: Duration::from_secs(10),
+            ..Config::default()
+        }
+    }
+
+    pub fn new(
+        data: Data,
+        link: Link,
+        config: &Config,
+        meters: Meters,
+        tasks: Tasks,
+        seed: u64,
+    ) -> Result<Node> {
+        let beat = bus::Config { heartbeat: HEARTBEAT, ..bus::Config::default() };
+        let bus = Bus::join(link, beat, &tasks, &meters)?;
+        let caches = Caches::new(config, &tasks, &meters)?.on_bus(&bus);
+        let cache = caches.named("row").loader((data.clone(), Arc::new(Dice::seeded(seed ^ 1))), load);
+        let (naive, listening) = CacheAside::on(&bus);
+        let dice = Dice::seeded(seed);
+        Ok(Node { bus, caches, cache, naive, data, meters, dice, _listening: listening, _tasks: tasks })
+    }
+
+    pub async fn read(&self, manners: Manners, ctx: &Ctx, key: u64) -> Result<u64> {
+        match manners {
+            Manners::Ours if below(self.dice.roll(), 10) == 0 => {
+                let keys = [key, (key + 1) % KEYS, (key + 7) % KEYS];
+                let values = self.cache.get_many(ctx, &keys).await?;
+                Ok(values[0].as_deref().copied().unwrap_or(0))
+            }
+            Manners::Ours => Ok(self.cache.get(ctx, &key).await?.as_deref().copied().unwrap_or(0)),
+            Manners::Naive => {
+                let load = async { query(&self.data, &Ctx::background(), key).await.unwrap_or(0) };
+                Ok(self.naive.get(key, load).await)
+            }
+        }
+    }
+
+    /// Commits the next version and invalidates. Answers the version, and the message that tells of it.
+    pub async fn write(&self, manners: Manners, ctx: &Ctx, key: u64) -> Result<(u64, Option<Stamp>)> {
+        let version = match &self.data {
+            Data::Memory(memory) => {
+                let version = memory.write(ctx, key).await;
+                if manners == Manners::Ours {
+                    self.invalidate(ctx, key);
+                }
+                version
+            }
+            Data::Postgres(db) => {
+                let how = below(self.dice.roll(), 8);
+                let version: i64 = db
+                    .tx(ctx, async |tx| {
+                        let version: i64 = sql!(
+                            "write_row",
+                            "update row set version = version + 1 where id = $1 returning version",
+                            key as i64
+                        )
+                        .one(tx)
+                        .await?;
+                        match how {
+                            _ if manners == Manners::Naive => {}
+                            0 => tx.invalidate_tag(&self.cache, key % 3),
+                            1 => tx.set_tagged(&self.cache, key, version.unsigned_abs(), [key % 3]),
+                            2 => tx.expire(&self.cache, key),
+                            _ => tx.invalidate(&self.cache, key),
+                        }
+                        Ok(version)
+                    })
+                    .await?;
+                version.unsigned_abs()
+            }
+        };
+        if manners == Manners::Naive {
+            return Ok((version, self.naive.remove(&self.bus, key)));
+        }
+        let own = ctx.marks().iter().find(|mark| mark.node == self.bus.node().bits());
+        Ok((version, own.map(|mark| Stamp { node: NodeId::from_bits(mark.node), sequence: mark.sequence })))
+    }
+
+    fn invalidate(&self, ctx: &Ctx, key: u64) {
+        match below(self.dice.roll(), 100) {
+            0 => self.cache.invalidate_all(ctx),
+            1 => self.cache.expire_all(ctx),
+            2..10 => self.cache.invalidate_tag(ctx, key % 3),
+            10..20 => self.cache.expire_tag(ctx, key % 3),
+            20..35 => self.cache.expire(ctx, &key),
+            _ => self.cache.invalidate(ctx, &key),
+        }
+    }
+
+    pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) -> u64 {
+        self.meters.counter(name, "", labels).get()
+    }
+
+    /// Loads that this node's cache has made.
+    pub fn loads(&self) -> u64 {
+        self.count("cache_loads_total", &[("cache", "row"), ("outcome", "value")])
+    }
+}
+
+async fn load((data, dice): (Data, Arc<Dice>), load: Load, key: u64) -> Result<u64> {
+    load.tag(key % 3);
+    if matches!(data, Data::Memory(_)) {
+        load.ttl(Duration::from_millis(1 + below(dice.roll(), 60)));
+    }
+    query(&data, &load, key).await
+}
+
+async fn query(data: &Data, ctx: &Ctx, key: u64) -> Result<u64> {
+    match data {
+        Data::Memory(memory) => Ok(memory.read(ctx, key).await),
+        Data::Postgres(db) => {
+            let version: i64 = sql!("read_row", "select version from row where id = $1", key as i64)
+                .one(&db.read(ctx))
+                .await?;
+            Ok(version.unsigned_abs())
+        }
+    }
+}
+
+/// Waits until all hear each other.
+pub async fn whole(nodes: &[Node]) {
+    for node in nodes {
+        node.bus.whole().await;
+        node.bus.until(|bus| bus.heard().len() >= NODES - 1).await;
+    }
+}
