@@ -20,6 +20,9 @@ pub const SLACK: Duration = Duration::from_millis(1_000);
 /// How long anything may take before it is called hanging.
 pub const HANG: Duration = Duration::from_secs(30);
 
+/// Who was refused does not come back at once.
+const REFUSED: Duration = Duration::from_millis(20);
+
 /// The ledger: what was asked, and what was said.
 #[derive(Default)]
 pub struct Ledger {
@@ -71,13 +74,11 @@ impl Load {
             tasks.spawn(async move {
                 while !over.load(Ordering::Relaxed) {
                     let serial = serials.fetch_add(1, Ordering::Relaxed);
-                    if number < shape.readers {
-                        read(&db, &shape, serial, &book).await;
-                    } else {
-                        write(&db, &shape, serial, &book).await;
-                    }
-                    // Beside the rest between two calls it lets others in where a call did not wait.
-                    sleep(shape.pause).await;
+                    let succeeded = match number < shape.readers {
+                        true => read(&db, &shape, serial, &book).await,
+                        false => write(&db, &shape, serial, &book).await,
+                    };
+                    sleep(if succeeded { shape.pause } else { shape.pause.max(REFUSED) }).await;
                 }
             });
         }
@@ -85,11 +86,7 @@ impl Load {
     }
 
     /// Waits until the ledger says so, and answers what it found there. It is asked after every entry.
-    pub async fn until<T>(
-        &self,
-        what: &str,
-        found: impl Fn(&Ledger) -> Option<T>,
-    ) -> Result<T, Failure> {
+    pub async fn until<T>(&self, what: &str, found: impl Fn(&Ledger) -> Option<T>) -> Result<T, Failure> {
         let looking = async {
             loop {
                 let mut entered = std::pin::pin!(self.book.entered.notified());
@@ -102,6 +99,11 @@ impl Load {
             }
         };
         timeout(HANG, looking).await.map_err(|_| format!("{HANG:?} passed before {what}").into())
+    }
+
+    /// How many reads succeeded so far.
+    pub fn read(&self) -> usize {
+        self.book.ledger().reads.len()
     }
 
     /// Waits for so many more reads; since when, and how fast they came.
@@ -228,7 +230,7 @@ impl Book {
     }
 }
 
-async fn read(db: &Db, shape: &Shape, serial: i64, book: &Book) {
+async fn read(db: &Db, shape: &Shape, serial: i64, book: &Book) -> bool {
     let begun = Instant::now();
     let ctx = within(shape);
     let id = serial.rem_euclid(1_000);
@@ -239,9 +241,10 @@ async fn read(db: &Db, shape: &Shape, serial: i64, book: &Book) {
         Ok(_) => ledger.reads.push((begun, begun.elapsed())),
         Err(_) => {}
     });
+    found.is_ok()
 }
 
-async fn write(db: &Db, shape: &Shape, serial: i64, book: &Book) {
+async fn write(db: &Db, shape: &Shape, serial: i64, book: &Book) -> bool {
     let begun = Instant::now();
     let ctx = within(shape);
     let written = sql!("chaos_write", "insert into log (serial) values ($1)", serial);
@@ -256,6 +259,7 @@ async fn write(db: &Db, shape: &Shape, serial: i64, book: &Book) {
         }
         Err(_) => {}
     });
+    written.is_ok()
 }
 
 fn within(shape: &Shape) -> Ctx {

@@ -271,10 +271,11 @@ async fn flood(reads: usize) -> Result<String, Failure> {
     };
     let batch = Shape { readers: BUSY * FLOOD, criticality: Criticality::Sheddable, ..busy };
     let (important, batch) = (site.load(important), site.load(batch));
-    let flooded = batch.reads(reads * 2).await?;
-    let among = important.reads(reads / 10).await?;
+    let (from, before) = (Instant::now(), important.read() + batch.read());
+    let among = important.reads(reads / 4).await?;
+    let served = important.read() + batch.read() - before;
+    let share = served as f64 / from.elapsed().as_secs_f64() / alone.rate();
     let (important, batch) = (important.stop().await?, batch.stop().await?);
-    let share = flooded.rate() / alone.rate();
     let refused: usize = important.errors.values().sum();
     let leaks = site.leaks(allowed()).await?;
     let story = format!(
