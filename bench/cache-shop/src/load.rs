@@ -27,6 +27,7 @@ pub struct Plan {
     pub seed: u64,
     /// Page views and orders a second in calm times.
     pub rate: f64,
+    pub warm: Duration,
     pub calm: Duration,
     pub spike: Duration,
     pub factor: f64,
@@ -65,7 +66,8 @@ struct Answer {
 pub async fn closed(port: u16, visits: &[Visit], products: &[i64], length: Duration) -> f64 {
     let (began, next) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
     let nonce = nonce();
-    let requests: Vec<Request> = visits.iter().enumerate().map(|(at, visit)| Request::of(visit, products, (nonce, at))).collect();
+    let requests: Vec<Request> =
+        visits.iter().enumerate().map(|(at, visit)| Request::of(visit, products, (nonce, at))).collect();
     let requests = Arc::new(requests);
     let mut visitors = JoinSet::new();
     for _ in 0..CLOSED {

@@ -3,7 +3,7 @@
 //! The lines of a year of real invoices are played as views of product pages, in the file's own order and so with the file's own
 //! popularity; every twentieth invoice is also bought, which changes stock and sales and so invalidates what is cached of its
 //! products. The same views at the same moments meet the same binary on the same database twice: `cache.enabled = true` and
-//! `false`. It is an open loop: each view leaves when it is due, whether or not earlier ones were answered, and its latency counts
+//! `false`, each after some seconds of other visits, because a shop is not opened every day. It is an open loop: each view leaves when it is due, whether or not earlier ones were answered, and its latency counts
 //! from then.
 //!
 //! Then a spike: for some seconds ten times as many visitors as before, drawn from a seed.
@@ -37,6 +37,9 @@ struct Args {
     /// What the moments of the visits are drawn from.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// A shop that is built already, instead of building one.
+    #[arg(long)]
+    shop: Option<PathBuf>,
 }
 
 /// Entries and bytes that the shop's caches may take together: two of 16 MiB, and three of 10,000 entries.
@@ -78,42 +81,64 @@ async fn run(args: &Args) -> Result<usize, Failure> {
     let server = burgeon_services::Postgres::options().fsync(true).start().await?;
     let room = tempfile::tempdir()?;
     let site = Site {
-        binary: shop::build(repository)?,
+        binary: match &args.shop {
+            Some(binary) => binary.canonicalize()?,
+            None => shop::build(repository)?,
+        },
         directory: room.path().to_owned(),
         database_url: server.create_database().await?,
     };
-    let (calm, spike) = if args.quick { (8, 3) } else { (40, 10) };
+    let (warm, calm, spike) = if args.quick { (4, 6, 3) } else { (15, 40, 10) };
     let visits = views::read(&export, 400_000)?;
+    // The first half is measured; the second makes the shop one that has been open for a while.
+    let (visits, before) = visits.split_at(visits.len() / 2);
 
     // Once to fill the database, and to find out what the shop bears without caches.
     let shop = Shop::start(&site, false).await?;
     let products = shop.products().await?;
-    let bears = load::closed(shop.port(), &visits, &products, Duration::from_secs(3)).await;
+    let bears = load::closed(shop.port(), before, &products, Duration::from_secs(3)).await;
     shop.stop().await?;
     // Half of that in calm times; the spike is ten times as many.
     let rate = bears * 0.5;
-    let (calm, spike) = (Duration::from_secs(calm), Duration::from_secs(spike));
-    let plan = Plan { seed: args.seed, rate, calm, spike, factor: 10.0 };
+    let [warm, calm, spike] = [warm, calm, spike].map(Duration::from_secs);
+    let plan = Plan { seed: args.seed, rate, warm, calm, spike, factor: 10.0 };
 
     let mut report = Report::new("cache-shop", args.json);
     report.value("page views a second, calm", "half of what it bears without caches", rate, "1/s");
-    let without = measure(&site, &visits, &products, &plan, false).await?;
-    let with = measure(&site, &visits, &products, &plan, true).await?;
+    let without = measure(&site, (before, visits), &products, &plan, false).await?;
+    let with = measure(&site, (before, visits), &products, &plan, true).await?;
 
     report.value("database queries per view", "without caches", without.queries, "queries");
-    report.ratio("database queries per view", with.queries, "queries", "without caches", without.queries, Some(Target::AtMost(0.15)));
+    report.ratio(
+        "database queries per view",
+        with.queries,
+        "queries",
+        "without caches",
+        without.queries,
+        Some(Target::AtMost(0.15)),
+    );
     let (ours, theirs) = (with.calm.quantile(0.50), without.calm.quantile(0.50));
     report.ratio("product page, p50", ours, "ms", "without caches", theirs, None);
     let (ours, theirs) = (with.calm.quantile(0.95), without.calm.quantile(0.95));
     report.ratio("product page, p95", ours, "ms", "without caches", theirs, Some(Target::AtMost(0.25)));
-    report.against("failed in calm times, with caches", with.calm.failed as f64, "views", Target::AtMost(0.0));
+    report.against(
+        "failed in calm times, with caches",
+        with.calm.failed as f64,
+        "views",
+        Target::AtMost(0.0),
+    );
     report.value("spike of ten times: failed", "without caches", without.spike.failed as f64, "views");
     report.against("spike of ten times: failed", with.spike.failed as f64, "views", Target::AtMost(0.0));
     report.value("spike of ten times: asked", "with caches", with.spike.asked() as f64, "views");
     let (ours, theirs) = (with.spike.quantile(0.95), without.spike.quantile(0.95));
     report.ratio("spike of ten times: p95", ours, "ms", "without caches", theirs, None);
     report.against("cached bytes, of what is configured", with.bytes / BYTES, "part", Target::AtMost(1.0));
-    report.against("cached entries, of what is configured", with.entries / ENTRIES, "part", Target::AtMost(1.0));
+    report.against(
+        "cached entries, of what is configured",
+        with.entries / ENTRIES,
+        "part",
+        Target::AtMost(1.0),
+    );
     report.ratio("resident memory", with.resident, "MiB", "without caches", without.resident, None);
     for (variant, measured) in [("without caches", &without), ("with caches", &with)] {
         for why in measured.calm.why.iter().chain(&measured.spike.why) {
@@ -123,16 +148,17 @@ async fn run(args: &Args) -> Result<usize, Failure> {
     Ok(report.finish())
 }
 
-/// One variant: a start, a calm time, the spike, an end.
+/// One variant: a start, some seconds of whatever it bears, a calm time, the spike, an end.
 async fn measure(
     site: &Site,
-    visits: &[Visit],
+    (before, visits): (&[Visit], &[Visit]),
     products: &[i64],
     plan: &Plan,
     cached: bool,
 ) -> Result<Measured, Failure> {
     let shop = Shop::start(site, cached).await?;
-    let before = shop.meters().await?;
+    load::closed(shop.port(), before, products, plan.warm).await;
+    let began = shop.meters().await?;
     let calm = load::open(shop.port(), visits, products, plan, plan.rate, plan.calm).await;
     let after = shop.meters().await?;
     let spike = load::open(shop.port(), visits, products, plan, plan.rate * plan.factor, plan.spike).await;
@@ -140,7 +166,7 @@ async fn measure(
     let resident = shop.resident_mib()?;
     shop.stop().await?;
     Ok(Measured {
-        queries: (after.queries - before.queries) / calm.asked().max(1) as f64,
+        queries: (after.queries - began.queries) / calm.asked().max(1) as f64,
         bytes: end.bytes,
         entries: end.entries,
         resident,

@@ -95,7 +95,9 @@ impl Shop {
             failed => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(failed.err().map_or("the shop did not start".into(), |_| "the shop did not start in time".into()))
+                Err(failed
+                    .err()
+                    .map_or("the shop did not start".into(), |_| "the shop did not start in time".into()))
             }
         }
     }

@@ -26,13 +26,17 @@ struct Given {
 
 /// An application that uses all there is.
 fn together() -> (App, Arc<OnceLock<Given>>) {
+    of_version("1.2.3")
+}
+
+fn of_version(version: &'static str) -> (App, Arc<OnceLock<Given>>) {
     let given = Arc::new(OnceLock::new());
     let keep = given.clone();
     let module = move |caches: Caches, bus: Bus, leases: Leases, members: Members, limits: Limits| {
         assert!(keep.set(Given { caches, bus, leases, members, limits }).is_ok());
         Module::new("together")
     };
-    (App::new("together").version("1.2.3").module(module), given)
+    (App::new("together").version(version).module(module), given)
 }
 
 /// An application that keeps nothing beside its database.
@@ -92,13 +96,16 @@ async fn nodes_hear_of_each_other_and_who_stops_says_good_bye() {
     let place = on_postgres().await;
     let (app, first) = together();
     let staying = place.start(app).await;
-    let (app, second) = together();
+    // A newer version beside it, as while it is rolled out.
+    let (app, second) = of_version("1.3.0");
     let leaving = place.start(app).await;
     let (first, second) = (first.get().unwrap(), second.get().unwrap());
     let is_heard = |bus: &Bus| !bus.heard().is_empty() && bus.state() == State::Whole;
     timeout(SOON, first.bus.until(is_heard)).await.unwrap();
     timeout(SOON, first.members.until(|alive| alive.len() == 2)).await.unwrap();
     assert_eq!(second.members.others()[0].node, first.members.node());
+    let versions = first.members.alive().into_iter().map(|member| member.about.version);
+    assert_eq!(versions.collect::<Vec<_>>(), ["1.2.3", "1.3.0"]);
     leaving.stop().await.unwrap();
     // It has said so: nobody waits for its silence.
     timeout(SOON, first.bus.until(|bus| bus.heard().is_empty())).await.unwrap();

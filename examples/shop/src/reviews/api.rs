@@ -2,7 +2,7 @@
 
 use burgeon::prelude::*;
 
-use super::review::{Draft, Histogram, Review};
+use super::review::{Draft, Review, Summary};
 use crate::catalog::ProductId;
 
 /// The reviews, for other modules.
@@ -11,8 +11,8 @@ pub trait Reviews {
     /// The latest reviews of a product.
     async fn latest(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<Vec<Review>>;
 
-    /// How many reviews of a product gave how many stars.
-    async fn histogram(&self, ctx: &Ctx, product: ProductId) -> Result<Histogram>;
+    /// The latest reviews of a product, and how many there are with how many stars.
+    async fn summary(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<Summary>;
 
     /// Writes a review; [`Kind::Conflict`] if this customer has reviewed the product before.
     async fn write(

@@ -11,7 +11,7 @@ mod seed;
 mod service;
 
 pub use api::{Reviews, ReviewsApi};
-pub use review::{Draft, Histogram, Review};
+pub use review::{Draft, Histogram, Review, Summary};
 
 use burgeon::prelude::*;
 

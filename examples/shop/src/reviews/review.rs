@@ -36,6 +36,25 @@ impl Histogram {
     }
 }
 
+/// What is said of a product.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// The latest reviews, the newest first.
+    pub latest: Vec<Review>,
+    /// All of them by their stars.
+    pub histogram: Histogram,
+}
+
+impl Summary {
+    /// About how many bytes it takes in memory.
+    pub(super) fn weight(&self) -> u64 {
+        let of = |review: &Review| {
+            size_of::<Review>() + review.author.len() + review.title.len() + review.text.len()
+        };
+        self.latest.iter().map(of).sum::<usize>() as u64
+    }
+}
+
 /// A review as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Draft {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::api::Reviews;
 use super::repository;
-use super::review::{Draft, Histogram, Review};
+use super::review::{Draft, Histogram, Review, Summary};
 use crate::catalog::{CatalogApi, Listing, ProductId};
 
 /// As long as nobody writes one, a product's reviews do not change.
@@ -26,13 +26,7 @@ pub(super) struct Book {
     db: Db,
     catalog: CatalogApi,
     listing: Listing,
-    said: Cache<ProductId, Said>,
-}
-
-/// What is said of a product.
-struct Said {
-    latest: Vec<Review>,
-    histogram: Histogram,
+    said: Cache<ProductId, Summary>,
 }
 
 impl Book {
@@ -42,7 +36,7 @@ impl Book {
             .ttl(SAID)
             // That nothing is said is believed as long: whoever says something invalidates it.
             .with(|config| config.negative_ttl = SAID)
-            .bytes(Size::mib(16), |_, said: &Said| said.weight())
+            .bytes(Size::mib(16), |_, said: &Summary| said.weight())
             .loader(db.clone(), load_said);
         Self { db, catalog, listing, said }
     }
@@ -54,7 +48,7 @@ impl Book {
     }
 }
 
-async fn load_said(db: Db, load: Load, product: ProductId) -> Result<Option<Said>> {
+async fn load_said(db: Db, load: Load, product: ProductId) -> Result<Option<Summary>> {
     let read = db.read(&load);
     let latest = repository::latest(&read, product, MOST).await?;
     if latest.is_empty() {
@@ -66,27 +60,18 @@ async fn load_said(db: Db, load: Load, product: ProductId) -> Result<Option<Said
             *count = reviews;
         }
     }
-    Ok(Some(Said { latest, histogram }))
-}
-
-impl Said {
-    fn weight(&self) -> u64 {
-        let of = |review: &Review| {
-            size_of::<Review>() + review.author.len() + review.title.len() + review.text.len()
-        };
-        self.latest.iter().map(of).sum::<usize>() as u64
-    }
+    Ok(Some(Summary { latest, histogram }))
 }
 
 impl Reviews for Book {
     async fn latest(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<Vec<Review>> {
-        let said = self.said.get(ctx, &product).await?;
-        let limit = usize::try_from(limit).unwrap_or(0);
-        Ok(said.map(|said| said.latest.iter().take(limit).cloned().collect()).unwrap_or_default())
+        Ok(self.summary(ctx, product, limit).await?.latest)
     }
 
-    async fn histogram(&self, ctx: &Ctx, product: ProductId) -> Result<Histogram> {
-        Ok(self.said.get(ctx, &product).await?.map(|said| said.histogram).unwrap_or_default())
+    async fn summary(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<Summary> {
+        let Some(said) = self.said.get(ctx, &product).await? else { return Ok(Summary::default()) };
+        let latest = said.latest.iter().take(usize::try_from(limit).unwrap_or(0)).cloned().collect();
+        Ok(Summary { latest, histogram: said.histogram })
     }
 
     async fn write(

@@ -56,8 +56,7 @@ async fn show(
 ) -> Result<Html<String>> {
     let product = window.catalog.product(ctx, id).await?.or_not_found("product")?;
     let available = window.inventory.stock(ctx, &[id]).await?.first().map_or(0, |stock| stock.available);
-    let reviews = window.reviews.latest(ctx, id, REVIEWS).await?;
-    let histogram = window.reviews.histogram(ctx, id).await?;
+    let said = window.reviews.summary(ctx, id, REVIEWS).await?;
     let views = window.catalog.look(ctx, id).await?;
     let together = window.recommendations.with(ctx, &[id], 4).await?;
     let together = window.catalog.products(ctx, &together).await?;
@@ -75,8 +74,8 @@ async fn show(
             (about(visitor, &product, available, views))
             (part::shelf("Bought together", None, &together))
             section.reviews #reviews {
-                aside { (score(&product, &histogram)) (write(visitor, &product, draft)) }
-                (list(&product, &reviews))
+                aside { (score(&product, &said.histogram)) (write(visitor, &product, draft)) }
+                (list(&product, &said.latest))
             }
         },
     ))
