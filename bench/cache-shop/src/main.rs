@@ -42,7 +42,7 @@ struct Args {
     shop: Option<PathBuf>,
 }
 
-/// Entries and bytes that the shop's caches may take together: two of 16 MiB, and three of 10,000 entries.
+/// Entries and bytes that the shop's caches may take together: two of 16 MiB, and others of 10,000 entries each.
 const BYTES: f64 = (32 << 20) as f64;
 const ENTRIES: f64 = 30_000.0;
 

@@ -11,7 +11,7 @@ pub trait Catalog {
     /// The product of this number.
     async fn product(&self, ctx: &Ctx, id: ProductId) -> Result<Option<Product>>;
 
-    /// Somebody looks at the product's page. How often others have, up to a second or two ago.
+    /// Somebody looks at the product's page. How often others have, up to some seconds ago.
     async fn look(&self, ctx: &Ctx, id: ProductId) -> Result<i64>;
 
     /// These products, in the order asked for; those that do not exist are left out.

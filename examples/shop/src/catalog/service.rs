@@ -27,6 +27,8 @@ const LONGEST_SHELF: i64 = 60;
 /// What is looked at within this time is written together: a page that everybody looks at is one row, which a write per
 /// look would make a queue.
 const LOOKS: Duration = Duration::from_secs(1);
+/// How old the number may be that pages show: asked more often, it would cost most of what the other caches save.
+const LOOKED_AT: Duration = Duration::from_secs(10);
 
 /// The catalogue.
 #[derive(Clone)]
@@ -50,7 +52,7 @@ impl Products {
             caches.named("shelf").ttl(SHELVES).revalidate(10 * SHELVES).loader(db.clone(), load_shelf);
         let looks = Increments::new(&db, "catalog_count_views", "catalog_view", "product", "views");
         let looks = looks.or_insert().every(LOOKS);
-        let looked_at = caches.named("looked at").ttl(LOOKS).loader(db.clone(), load_views);
+        let looked_at = caches.named("looked at").ttl(LOOKED_AT).loader(db.clone(), load_views);
         Self { db, caches, by_id, shelves, looks, looked_at }
     }
 
