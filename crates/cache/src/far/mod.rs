@@ -64,7 +64,7 @@ impl Far {
     /// for another one.
     #[cfg(feature = "redis")]
     pub fn redis(server: &burgeon_redis::Redis, application: impl Into<String>) -> Self {
-        Self { store: Store::Redis(redis::Redis::new(server)), application: application.into() }
+        Self { store: Store::Redis(Box::new(redis::Redis::new(server))), application: application.into() }
     }
 }
 

@@ -6,7 +6,8 @@
 //!   b1:APPLICATION:CACHE?KEY    who loads it for all
 //! ```
 //!
-//! Everything is one script, so it happens at once and in one round trip. The cache's own hash never expires: at most 1,024
+//! Everything is one script, so it happens at once and in one round trip; but a read of one key in a cache without tags, which
+//! needs no more than plain commands. The cache's own hash never expires: at most 1,024
 //! fences and three times 65,536 fields of tags, about 12 MiB if every stripe of tags was used. If Redis evicts it, or loses its
 //! memory, the cache begins anew with a version of the clock, and whatever was there or under way is dead.
 //!
@@ -15,10 +16,12 @@
 //! and a script that comes in over a connection to another one buries everything first. A write shows the primary that its
 //! version came from, and is refused by another.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Error, Position, Result};
-use burgeon_redis::{Script, Value};
+use burgeon_redis::{Command, Pipeline, Script, Value};
+use bytes::Bytes;
 
 use super::store::{Answer, Burial, Entry, Place, Record, Token, fence};
 use crate::tombstones::Reach;
@@ -48,24 +51,81 @@ impl Redis {
 
     pub(crate) async fn read(&self, ctx: &Ctx, place: &Place, keys: &[String]) -> Result<Answer> {
         let era = self.era()?;
+        if let [key] = keys
+            && !place.is_tagged.load(Ordering::Relaxed)
+            && let Some(answer) = self.read_plain(ctx, place, key, era).await?
+        {
+            return self.of(era, answer);
+        }
         let call = self.read.call().key(own(place));
         let call = keys.iter().fold(call, |call, key| call.key(entry(place, key)));
         let call = call.arg(era.to_string()).arg(field(place));
         let mut told = self.redis.run(ctx, &call).await?.array()?.into_iter();
-        // Asked over one connection and answered over another, it is not known whose answer this is.
-        if self.era()? != era {
-            return Err(Error::unavailable("Redis became another server in between."));
-        }
         let version = told.next().map_or(Ok(0), |version| version.int())?;
         let token = Token { version: version.unsigned_abs(), era };
         let entries = told.map(read_entry).collect::<Result<_>>()?;
-        Ok(Answer { token, entries })
+        self.of(era, Answer { token, entries })
+    }
+
+    /// The same for one key of a cache without tags, in plain commands of one round trip, which cost the server a third of the script. The
+    /// cache's versions are read first: an invalidation that comes in between takes the entry away, and the version that
+    /// a load would be fenced with is from before it. `None`: it takes the script.
+    async fn read_plain(&self, ctx: &Ctx, place: &Place, key: &str, era: u64) -> Result<Option<Answer>> {
+        let versions = Command::read("HMGET").arg(own(place)).arg("v").arg("id").arg("r").arg("x");
+        let entry = Command::read("HMGET").arg(entry(place, key)).arg(field(place)).arg("x");
+        let asked = Pipeline::new().call(versions).call(Command::read("TIME")).call(entry);
+        let mut told = self.redis.pipeline(ctx, &asked).await?.into_iter();
+        let mut next = || told.next().map_or(Ok(Vec::new()), |told| told?.array());
+        let (versions, time, entry) = (texts(next()?)?, texts(next()?)?, next()?);
+        let mut versions = versions.iter().map(Option::as_deref);
+        let (version, id) = (versions.next().flatten(), versions.next().flatten());
+        let Some(version) = version.filter(|_| id.is_some_and(|id| id == era.to_string().as_bytes())) else {
+            return Ok(None);
+        };
+        let (removed, expired) = (versions.next().flatten(), versions.next().flatten());
+        let token = Token { version: number(version), era };
+        let mut parts = texts(entry)?.into_iter();
+        let (Some(bytes), own_expiry) = (parts.next().flatten(), parts.next().flatten()) else {
+            return Ok(Some(Answer { token, entries: vec![None] }));
+        };
+        let Some((stamp, written)) = bytes.split_at_checked(HEAD).map(|(head, _)| head.split_at(HEAD / 2))
+        else {
+            return Ok(Some(Answer { token, entries: vec![None] }));
+        };
+        if !bytes[HEAD..].starts_with(b"00") {
+            place.is_tagged.store(true, Ordering::Relaxed);
+            return Ok(None);
+        }
+        let stamp = number(stamp);
+        if removed.is_some_and(|removed| number(removed) > stamp) {
+            return Ok(Some(Answer { token, entries: vec![None] }));
+        }
+        let mut now = time.iter().flatten().map(|part| number(part));
+        let now = now.next().unwrap_or(0) * 1_000_000 + now.next().unwrap_or(0);
+        let entry = Entry {
+            age: Duration::from_micros(now.saturating_sub(number(written))),
+            is_expired: expired.is_some_and(|expired| number(expired) > stamp)
+                || own_expiry.is_some_and(|expired| number(&expired) > stamp),
+            bytes: bytes.slice(HEAD + 2..),
+        };
+        Ok(Some(Answer { token, entries: vec![Some(entry)] }))
+    }
+
+    /// Asked over one connection and answered over another, it is not known whose answer it is.
+    fn of(&self, era: u64, answer: Answer) -> Result<Answer> {
+        match self.era()? == era {
+            true => Ok(answer),
+            false => Err(Error::unavailable("Redis became another server in between.")),
+        }
     }
 
     pub(crate) async fn write(&self, ctx: &Ctx, place: &Place, record: Record) -> Result<bool> {
         // Over another connection it would be another primary's version.
         if self.era()? != record.token.era {
             return Ok(false);
+        }
+        if !record.tags.is_empty() {
+            place.is_tagged.store(true, Ordering::Relaxed);
         }
         let mut payload = format!("{:02x}", record.tags.len()).into_bytes();
         record.tags.iter().for_each(|tag| payload.extend_from_slice(stripe(*tag).as_bytes()));
@@ -158,6 +218,15 @@ impl Redis {
             Error::unavailable("Redis is away, or does not tell this user who it is (INFO): without that it is not believed.")
         })
     }
+}
+
+fn texts(values: Vec<Value>) -> Result<Vec<Option<Bytes>>> {
+    values.into_iter().map(|value| value.bytes()).collect()
+}
+
+/// Digits; anything else is nothing.
+fn number(digits: &[u8]) -> u64 {
+    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 fn read_entry(value: Value) -> Result<Option<Entry>> {

@@ -18,6 +18,7 @@
 //! - No clock but the store's own decides anything, and that only how old an entry is.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Position, Result};
@@ -31,7 +32,7 @@ use crate::tombstones::Reach;
 pub(crate) enum Store {
     Sql(Sql),
     #[cfg(feature = "redis")]
-    Redis(super::redis::Redis),
+    Redis(Box<super::redis::Redis>),
 }
 
 /// A cache, as the store knows it.
@@ -41,6 +42,8 @@ pub(crate) struct Place {
     pub(crate) cache: Arc<str>,
     /// Of the type of its values.
     pub(crate) fingerprint: u64,
+    /// Whether an entry with tags has been seen, about which more must be asked.
+    pub(crate) is_tagged: Arc<AtomicBool>,
 }
 
 /// What the store says of some keys.

@@ -69,8 +69,11 @@ impl<K, V> Tier<K, V> {
         meters: FarMeters,
         tasks: &Tasks,
     ) -> Self {
-        let place =
-            Place { cache: format!("{}:{name}", remote.application).into(), fingerprint: codec.fingerprint };
+        let place = Place {
+            cache: format!("{}:{name}", remote.application).into(),
+            fingerprint: codec.fingerprint,
+            is_tagged: Arc::default(),
+        };
         let longest = LONGEST_NAME.saturating_sub(place.cache.len() + 4);
         let rules = Rules {
             format: config.format,

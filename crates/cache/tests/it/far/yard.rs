@@ -156,7 +156,7 @@ impl Yard {
                         text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
                     line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
                 };
-                of("evalsha") + of("eval") + of("get")
+                of("evalsha") + of("eval")
             }
         }
     }
