@@ -84,7 +84,7 @@ pub(crate) async fn compose(
     let mut together = Together::new(
         standing,
         &Name { application: name, host: settings.host.clone(), version },
-        (&sections.cluster, &sections.cache),
+        (&sections.cluster, &sections.cache, &sections.brokers),
         (&db, sections.database.sqlite.shared),
         (&tasks, &meters),
         &mut parts,

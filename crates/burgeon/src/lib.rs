@@ -7,6 +7,7 @@ mod alone;
 pub mod api;
 mod app;
 mod bar;
+mod brokers;
 mod command;
 mod compose;
 pub mod config;

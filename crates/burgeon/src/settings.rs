@@ -7,6 +7,7 @@ use burgeon_core::units;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Give;
+use crate::brokers::{self, Brokers};
 use crate::config::{Configuration, Section, Source, load};
 use crate::{App, Environment, StartError};
 
@@ -66,6 +67,7 @@ pub(crate) struct Sections {
     pub(crate) telemetry: burgeon_telemetry::Config,
     pub(crate) cluster: burgeon_cluster::Config,
     pub(crate) cache: burgeon_cache::Config,
+    pub(crate) brokers: Brokers,
 }
 
 /// Everything the composition needs to know, read and checked.
@@ -80,7 +82,7 @@ pub(crate) struct Settings {
 
 /// The sections of the house, in the order in which they are explained.
 pub(crate) fn house() -> Vec<Section> {
-    vec![
+    let mut sections = vec![
         Section::new("app", Config::validate),
         Section::new("http", burgeon_http::Config::validate),
         Section::new("admin", crate::admin::Config::validate),
@@ -89,7 +91,9 @@ pub(crate) fn house() -> Vec<Section> {
         Section::new("cache", burgeon_cache::Config::validate),
         Section::new("runtime", burgeon_runtime::Config::validate),
         Section::new("telemetry", burgeon_telemetry::Config::validate),
-    ]
+    ];
+    sections.extend(brokers::sections());
+    sections
 }
 
 impl Settings {
@@ -141,6 +145,7 @@ impl Settings {
             telemetry: configuration.section("telemetry").ok_or_else(|| missing("telemetry"))?,
             cluster: configuration.section("cluster").ok_or_else(|| missing("cluster"))?,
             cache: configuration.section("cache").ok_or_else(|| missing("cache"))?,
+            brokers: Brokers::read(&configuration).ok_or_else(|| missing("redis` or `nats"))?,
         };
         Ok(Self { sections, gives, configuration, host: environment.host().to_owned() })
     }

@@ -25,6 +25,7 @@ use burgeon_runtime::{Life, Restart, Service, Tasks};
 use tokio::time::Instant;
 
 use crate::StartError;
+use crate::brokers::Brokers;
 use crate::parts::{Need, Parts};
 use crate::scopes::primitives;
 
@@ -51,6 +52,7 @@ pub(crate) struct Together {
     application: &'static str,
     config: Config,
     cache: burgeon_cache::Config,
+    brokers: Brokers,
     db: Db,
     meters: Meters,
     /// What runs for all this. Stopped as a whole, before the database is closed.
@@ -78,14 +80,29 @@ impl Together {
     pub(crate) fn new(
         standing: Standing,
         name: &Name,
-        config: (&Config, &burgeon_cache::Config),
+        config: (&Config, &burgeon_cache::Config, &Brokers),
         (db, is_shared): (&Db, bool),
         (tasks, meters): (&Tasks, &Meters),
         parts: &mut Parts,
     ) -> Result<Self, StartError> {
-        let (config, cache) = config;
+        let (config, cache, brokers) = config;
+        let (mut brokers, tasks) = (brokers.clone(), tasks.part());
         let node = NodeId::draw().map_err(|error| StartError::because("this node has no id", error))?;
-        let link = link(standing, config.link, db)?;
+        let link = match reach(config.link, db.engine())? {
+            // Who stands apart has nobody to tell.
+            _ if standing == Standing::Apart => Ok(Link::InProcess(Hub::new())),
+            Scope::Local => Ok(Link::InProcess(Hub::new())),
+            Scope::Cluster => match config.link {
+                Carrier::Redis => brokers.redis.link(name.application, &tasks, meters),
+                Carrier::Nats => brokers.nats.link(name.application),
+                Carrier::Auto | Carrier::Process | Carrier::Postgres => {
+                    Ok(Link::Postgres { db: db.clone(), channel: CHANNEL.to_owned() })
+                }
+            },
+        };
+        let link = link.map_err(|error| {
+            StartError::because(format!("`cluster.link` is `{}`", config.link.name()), error)
+        })?;
         let members = Members::awaiting(node, meters);
         parts.put(members.clone(), "Burgeon");
         parts.put(Leases::new(db.clone(), node), "Burgeon");
@@ -104,9 +121,10 @@ impl Together {
             application: name.application,
             config: config.clone(),
             cache: cache.clone(),
+            brokers,
             db: db.clone(),
             meters: meters.clone(),
-            tasks: tasks.part(),
+            tasks,
             members,
             about,
             is_alone: db.engine() == Engine::Sqlite && !is_shared,
@@ -160,9 +178,8 @@ impl Together {
                 Which::None => caches,
                 Which::Database => caches.on_far(Far::database(&self.db, self.application)),
                 Which::Redis => {
-                    return Err(Error::invalid(
-                        "`cache.far.store` is `redis`, which this build cannot reach yet",
-                    ));
+                    let far = self.brokers.redis.far(self.application, &self.tasks, &self.meters)?;
+                    caches.on_far(far)
                 }
             });
         }
@@ -217,6 +234,7 @@ impl Together {
     /// nodes beside which it would be wrong.
     fn tell_the_probes(&self, life: &Life) {
         let health = life.health();
+        self.brokers.redis.tell_the_probes(health);
         let (members, about, reach) = (self.members.clone(), self.about.clone(), self.reach);
         health.check("cluster", move || {
             let why = unheard(&members, &about, reach);
@@ -315,20 +333,12 @@ fn wrong() -> String {
 pub(crate) fn reach(carrier: Carrier, engine: Engine) -> Result<Scope, StartError> {
     match (carrier, engine) {
         (Carrier::Process, _) | (Carrier::Auto, Engine::Sqlite) => Ok(Scope::Local),
-        (Carrier::Auto | Carrier::Postgres, Engine::Postgres) => Ok(Scope::Cluster),
+        (Carrier::Auto | Carrier::Postgres, Engine::Postgres) | (Carrier::Redis | Carrier::Nats, _) => {
+            Ok(Scope::Cluster)
+        }
         (Carrier::Postgres, Engine::Sqlite) => {
             Err(StartError::new("`cluster.link` is `postgres`, and the database is a SQLite file")
                 .and("leave it at `auto`, which takes what suits the database"))
         }
     }
-}
-
-/// What carries the bus.
-fn link(standing: Standing, carrier: Carrier, db: &Db) -> Result<Link, StartError> {
-    let reach = reach(carrier, db.engine())?;
-    // Who stands apart has nobody to tell.
-    if reach == Scope::Local || standing == Standing::Apart {
-        return Ok(Link::InProcess(Hub::new()));
-    }
-    Ok(Link::Postgres { db: db.clone(), channel: CHANNEL.to_owned() })
 }

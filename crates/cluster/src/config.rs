@@ -11,7 +11,7 @@ pub struct Config {
     /// What people call this node: in the list of members and where one node speaks of another. Default empty: the host's
     /// name and the process's number. Need not be unique.
     pub name: String,
-    /// What carries the bus between nodes: `auto`, `process`, `postgres`. Default `auto`: Postgres where that is the
+    /// What carries the bus between nodes: `auto`, `process`, `postgres`, `redis` (see `[redis]`), `nats` (see `[nats]`). Default `auto`: Postgres where that is the
     /// database, and the process itself on SQLite. The same on all nodes: one on another link than the members that live
     /// already does not start. With `process` a second node does not start if anything needs to hear of the other.
     pub link: Carrier,
@@ -30,6 +30,10 @@ pub enum Carrier {
     Process,
     /// `listen` and `notify` of the application's own database.
     Postgres,
+    /// Publish and subscribe of Redis.
+    Redis,
+    /// Publish and subscribe of NATS.
+    Nats,
 }
 
 impl Config {
@@ -49,6 +53,8 @@ impl Carrier {
             Self::Auto => "auto",
             Self::Process => "process",
             Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Nats => "nats",
         }
     }
 }

@@ -9,7 +9,7 @@ use burgeon::App;
 use crate::support::Place;
 
 /// Where the keys below a prefix are declared. A key that is found nowhere fails the test.
-const DECLARED: [(&str, &str, &str); 15] = [
+const DECLARED: [(&str, &str, &str); 17] = [
     ("app", "crates/burgeon/src/settings.rs", "Config"),
     ("http", "crates/http/src/config.rs", "Config"),
     ("http.cors", "crates/http/src/config.rs", "Cors"),
@@ -25,6 +25,8 @@ const DECLARED: [(&str, &str, &str); 15] = [
     ("cache.far", "crates/cache/src/far/config.rs", "Config"),
     ("runtime", "crates/runtime/src/config.rs", "Config"),
     ("telemetry", "crates/telemetry/src/config.rs", "Config"),
+    ("redis", "crates/redis/src/config.rs", "Config"),
+    ("nats", "crates/cluster/src/nats.rs", "Config"),
 ];
 
 const HEAD: &str = "# Configuration

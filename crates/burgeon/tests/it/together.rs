@@ -6,7 +6,7 @@ use std::time::Duration;
 use burgeon::cluster::bus::State;
 use burgeon::prelude::*;
 use burgeon::{Bus, Leases, Limits, Members};
-use burgeon_services::{PgBouncer, PoolMode, Postgres, Proxy};
+use burgeon_services::{Nats, PgBouncer, PoolMode, Postgres, Proxy};
 use tokio::time::timeout;
 
 use crate::support::{Place, get as fetch};
@@ -113,6 +113,51 @@ async fn nodes_hear_of_each_other_and_who_stops_says_good_bye() {
     first.members.turn().await.unwrap();
     assert!(first.members.others().is_empty());
     staying.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn nodes_hear_of_each_other_over_redis_and_over_nats_as_configured() {
+    let (redis, nats) = (burgeon_services::Redis::start().await.unwrap(), Nats::start().await.unwrap());
+    for (link, key, url) in
+        [("redis", "BURGEON__REDIS__URL", redis.url()), ("nats", "BURGEON__NATS__URL", nats.url())]
+    {
+        let place = on_postgres().await.with("BURGEON__CLUSTER__LINK", link).with(key, &url);
+        let ((app, first), (other, second)) = (together(), together());
+        let (one, two) = (place.start(app).await, place.start(other).await);
+        let (first, second) = (first.get().unwrap(), second.get().unwrap());
+        let is_heard = |bus: &Bus| !bus.heard().is_empty() && bus.state() == State::Whole;
+        timeout(SOON, first.bus.until(is_heard)).await.unwrap();
+        let stamp = second.bus.publish("news", "hello").unwrap();
+        timeout(SOON, first.bus.until(|bus| bus.has_applied(stamp))).await.unwrap();
+        assert!(first.members.alive()[0].about.bus.starts_with(link));
+        let parts = one.health().report().await.parts;
+        assert_eq!(parts.iter().any(|part| part.name == "redis"), link == "redis", "{parts:?}");
+        two.stop().await.unwrap();
+        timeout(SOON, first.bus.until(|bus| bus.heard().is_empty())).await.unwrap();
+        one.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_link_without_its_url_is_refused_with_both_keys() {
+    for link in ["redis", "nats"] {
+        let place = Place::new().with("BURGEON__CLUSTER__LINK", link);
+        let refused = place.refusal(together().0).await.to_string();
+        assert!(refused.contains("cluster.link") && refused.contains(&format!("{link}.url")), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_caches_second_tier_is_in_redis_as_configured() {
+    let redis = burgeon_services::Redis::start().await.unwrap();
+    let place =
+        Place::new().with("BURGEON__CACHE__FAR__STORE", "redis").with("BURGEON__REDIS__URL", &redis.url());
+    let (app, given) = together();
+    let node = place.start(app).await;
+    let cache: Cache<i64, i64> =
+        given.get().unwrap().caches.named("doubled").far().loader((), async |(), _: Load, key| Ok(key * 2));
+    assert_eq!(cache.get(&Ctx::background(), &21).await.unwrap().as_deref(), Some(&42));
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]
