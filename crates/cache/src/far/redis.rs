@@ -67,7 +67,7 @@ impl Redis {
         self.of(era, Answer { token, entries })
     }
 
-    /// The same for one key of a cache without tags, in plain commands of one round trip, which cost the server a third of the script. The
+    /// The same for one key of a cache without tags, in plain commands of one round trip, which cost the server much less than the script. The
     /// cache's versions are read first: an invalidation that comes in between takes the entry away, and the version that
     /// a load would be fenced with is from before it. `None`: it takes the script.
     async fn read_plain(&self, ctx: &Ctx, place: &Place, key: &str, era: u64) -> Result<Option<Answer>> {
