@@ -1,7 +1,7 @@
 //! Which statements are fast enough to go where others wait behind them.
 //!
 //! ```text
-//!            4 fast in a row               over the limit twice in 32             tenfold, or ended by
+//!            4 fast in a row               over the limit twice in 32             tenfold alone, ended by
 //!   Unknown ────────────────> Fast ──────────────────────────────> Slow ─────────────────────────────> TooSlow
 //!                              ^                                     │     the connection's own limit     │
 //!                              └──── 32, 64, .. 1024 in a row below half the limit ───────────────────────┘
@@ -106,8 +106,8 @@ impl Pace {
         }
     }
 
-    /// It took so long at the head of a connection. True when that makes it slow.
-    fn took(&self, took: Duration, limit: Duration) -> bool {
+    /// It took so long at the head of a connection, `alone` there or among others. True when that makes it slow.
+    fn took(&self, took: Duration, limit: Duration, alone: bool) -> bool {
         let phase = self.phase();
         if phase == Phase::Fast {
             return self.took_while_fast(took, limit);
@@ -116,7 +116,7 @@ impl Pace {
             Phase::Unknown => (limit, PROVEN),
             _ => (limit / 2, WINDOW << self.relapses.load(Ordering::Relaxed).saturating_sub(1)),
         };
-        if took > limit * 10 {
+        if took > limit * 10 && (alone || phase == Phase::Unknown) {
             return self.too_slow();
         }
         if took > fast_enough {
@@ -134,13 +134,12 @@ impl Pace {
         if !over && window == 0 {
             return false;
         }
-        if took > limit * 10 {
-            return self.too_slow();
-        }
         // Two at the same moment may count as one; the next will do.
         let window = window << 1 | u32::from(over);
         self.window.store(window, Ordering::Relaxed);
-        if window.count_ones() > 1 {
+        // Tenfold is enough once, but who was fast until now only steps back: where a machine stalls, every connection's
+        // head has waited long at the same time.
+        if window.count_ones() > 1 || took > limit * 10 {
             self.relapse();
             self.enter(Phase::Slow);
             return true;
@@ -184,7 +183,7 @@ impl Paces {
     /// makes it slow.
     pub(super) fn took(&self, text: &Text, took: Duration, usual: Option<Usual>) -> bool {
         let limit = usual.map_or(self.limit, |usual| usual.slow().clamp(self.limit / 4, self.limit));
-        self.of(text, |pace| pace.took(took, limit))
+        self.of(text, |pace| pace.took(took, limit, usual.is_none()))
     }
 
     /// It was ended by the limit of the connection. True when that is news.
@@ -217,7 +216,7 @@ mod tests {
         let pace = Pace::new();
         for _ in 0..PROVEN {
             assert_eq!(pace.phase(), Phase::Unknown);
-            assert!(!pace.took(FAST, LIMIT));
+            assert!(!pace.took(FAST, LIMIT, false));
         }
         assert_eq!(pace.phase(), Phase::Fast);
         pace
@@ -241,14 +240,14 @@ mod tests {
     fn an_unknown_statement_proves_itself_in_a_row() {
         let pace = Pace::new();
         for _ in 0..3 {
-            pace.took(FAST, LIMIT);
+            pace.took(FAST, LIMIT, false);
         }
-        pace.took(OVER, LIMIT);
+        pace.took(OVER, LIMIT, false);
         for _ in 0..3 {
-            pace.took(FAST, LIMIT);
+            pace.took(FAST, LIMIT, false);
             assert_eq!(pace.phase(), Phase::Unknown);
         }
-        pace.took(FAST, LIMIT);
+        pace.took(FAST, LIMIT, false);
         assert_eq!(pace.phase(), Phase::Fast);
     }
 
@@ -256,28 +255,34 @@ mod tests {
     fn one_in_forty_over_the_limit_is_forgiven_and_two_in_thirty_are_not() {
         let pace = known();
         for _ in 0..10 {
-            assert!(!pace.took(OVER, LIMIT));
+            assert!(!pace.took(OVER, LIMIT, false));
             for _ in 0..39 {
-                assert!(!pace.took(FAST, LIMIT));
+                assert!(!pace.took(FAST, LIMIT, false));
             }
         }
         assert_eq!(pace.phase(), Phase::Fast);
-        assert!(!pace.took(OVER, LIMIT));
+        assert!(!pace.took(OVER, LIMIT, false));
         for _ in 0..29 {
-            pace.took(FAST, LIMIT);
+            pace.took(FAST, LIMIT, false);
         }
-        assert!(pace.took(OVER, LIMIT));
+        assert!(pace.took(OVER, LIMIT, false));
         assert_eq!(pace.phase(), Phase::Slow);
     }
 
     #[test]
     fn tenfold_is_once_too_often() {
         let pace = known();
-        assert!(pace.took(Duration::from_secs(1), LIMIT));
+        let second = Duration::from_secs(1);
+        assert!(pace.took(second, LIMIT, false));
+        assert_eq!(pace.phase(), Phase::Slow, "it has been fast until now");
+        // The head of every other connection has waited as long in the same stall.
+        assert!(!pace.took(second, LIMIT, false));
+        assert_eq!(pace.phase(), Phase::Slow);
+        assert!(pace.took(second, LIMIT, true), "nobody else was there to wait for");
         assert_eq!(pace.phase(), Phase::TooSlow);
         assert!(!pace.too_slow(), "that is no news any more");
         let unknown = Pace::new();
-        assert!(unknown.took(Duration::from_secs(1), LIMIT));
+        assert!(unknown.took(Duration::from_secs(1), LIMIT, false));
         assert_eq!(unknown.phase(), Phase::TooSlow);
     }
 
@@ -289,7 +294,7 @@ mod tests {
             pace.too_slow();
             let mut count = 0;
             while pace.phase() != Phase::Fast {
-                pace.took(FAST, LIMIT);
+                pace.took(FAST, LIMIT, false);
                 count += 1;
             }
             back.push(count);
@@ -298,7 +303,7 @@ mod tests {
         // What is fast enough for a newcomer is not for one who comes back.
         pace.too_slow();
         for _ in 0..2_000 {
-            pace.took(Duration::from_millis(11), LIMIT);
+            pace.took(Duration::from_millis(11), LIMIT, false);
         }
         assert_eq!(pace.phase(), Phase::TooSlow);
     }
