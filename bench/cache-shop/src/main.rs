@@ -42,9 +42,11 @@ struct Args {
     shop: Option<PathBuf>,
 }
 
-/// Entries and bytes that the shop's caches may take together: two of 16 MiB, and others of 10,000 entries each.
+/// What product pages are made of, and what these caches may take together: 16 MiB each, and 10,000 entries each.
+const BY_BYTES: [&str; 2] = ["product", "reviews"];
 const BYTES: f64 = (32 << 20) as f64;
-const ENTRIES: f64 = 30_000.0;
+const BY_ENTRIES: [&str; 4] = ["stock", "companions", "looked at", "shelf"];
+const ENTRIES: f64 = 40_000.0;
 
 /// What one variant came to.
 struct Measured {

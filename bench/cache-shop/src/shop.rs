@@ -134,10 +134,10 @@ impl Shop {
             if name.starts_with("db_statements_total") && !own {
                 meters.queries += value;
             }
-            let is_bytes = ["product", "reviews"].iter().any(|cache| name.contains(&format!("\"{cache}\"")));
-            if name.starts_with("cache_weight") && is_bytes {
+            let is = |caches: &[&str]| caches.iter().any(|cache| name.contains(&format!("\"{cache}\"")));
+            if name.starts_with("cache_weight") && is(&crate::BY_BYTES) {
                 meters.bytes += value;
-            } else if name.starts_with("cache_weight") {
+            } else if name.starts_with("cache_weight") && is(&crate::BY_ENTRIES) {
                 meters.entries += value;
             }
         }
