@@ -172,7 +172,6 @@ impl Tasks {
 impl Tasks {
     /// Aborts everything at once, for an owner that is itself being dropped.
     pub(crate) fn abort(&self) {
-        self.0.group.raise();
         self.0.group.abort();
     }
 }
@@ -192,7 +191,6 @@ fn names(names: Vec<Name>) -> String {
 impl Drop for Owner {
     fn drop(&mut self) {
         if !self.is_part {
-            self.group.raise();
             self.group.abort();
         }
     }

@@ -162,6 +162,8 @@ impl Group {
             aborts.extend(list.running.values_mut().filter_map(|running| running.abort.take()));
         });
         aborts.iter().for_each(AbortHandle::abort);
+        // Only now: who is aborted shall not begin a farewell that he cannot end. Others may wait for the same sign.
+        self.raise();
         names
     }
 
