@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use burgeon_core::{Ctx, Result};
 
+use crate::Invalidation;
 use crate::inner::Inner;
 use crate::load::{Load, Loaded};
 use crate::tombstones::Reach;
@@ -143,8 +144,8 @@ where
     /// after the data is committed, or use [`InvalidateOnCommit::set`](crate::InvalidateOnCommit::set).
     ///
     /// Two writers of one key may arrive in either order: where that matters, invalidate instead.
-    pub fn set(&self, ctx: &Ctx, key: &K, value: V) {
-        self.0.set(ctx, key, Some(value), &[]);
+    pub fn set(&self, ctx: &Ctx, key: &K, value: V) -> Invalidation {
+        self.0.set(ctx, key, Some(value), &[])
     }
 
     /// As [`set`](Self::set), under these tags.
@@ -154,58 +155,60 @@ where
         key: &K,
         value: V,
         tags: impl IntoIterator<Item = T>,
-    ) {
+    ) -> Invalidation {
         let tags: Vec<String> = tags.into_iter().map(|tag| tag.to_string()).collect();
-        self.0.set(ctx, key, Some(value), &tags);
+        self.0.set(ctx, key, Some(value), &tags)
     }
 
     /// The value under the key is wrong: it is removed. Loads under way are not kept, and reads from now on do not wait for
     /// them, also where nothing was there.
-    pub fn invalidate<Q>(&self, ctx: &Ctx, key: &Q)
+    pub fn invalidate<Q>(&self, ctx: &Ctx, key: &Q) -> Invalidation
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        self.0.behind(self.0.invalidate(ctx, key, Reach::Remove));
+        self.0.behind(self.0.invalidate(ctx, key, Reach::Remove))
     }
 
     /// The value under the key is out of date: the next read loads, and has it to fall back on.
-    pub fn expire<Q>(&self, ctx: &Ctx, key: &Q)
+    pub fn expire<Q>(&self, ctx: &Ctx, key: &Q) -> Invalidation
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        self.0.behind(self.0.invalidate(ctx, key, Reach::Expire));
+        self.0.behind(self.0.invalidate(ctx, key, Reach::Expire))
     }
 
     /// The values under these keys are wrong: as [`invalidate`](Self::invalidate) of each, for whoever changes many outside of
     /// a transaction.
-    pub fn invalidate_many<'a, Q>(&self, ctx: &Ctx, keys: impl IntoIterator<Item = &'a Q>)
+    pub fn invalidate_many<'a, Q>(&self, ctx: &Ctx, keys: impl IntoIterator<Item = &'a Q>) -> Invalidation
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized + 'a,
     {
-        keys.into_iter().for_each(|key| self.0.behind(self.0.invalidate(ctx, key, Reach::Remove)));
+        let mut all = Invalidation::of(None);
+        keys.into_iter().for_each(|key| all.and(self.0.behind(self.0.invalidate(ctx, key, Reach::Remove))));
+        all
     }
 
     /// Everything under the tag is wrong.
-    pub fn invalidate_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.behind(self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Remove));
+    pub fn invalidate_tag(&self, ctx: &Ctx, tag: impl fmt::Display) -> Invalidation {
+        self.0.behind(self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Remove))
     }
 
     /// Everything under the tag is out of date.
-    pub fn expire_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.behind(self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Expire));
+    pub fn expire_tag(&self, ctx: &Ctx, tag: impl fmt::Display) -> Invalidation {
+        self.0.behind(self.0.invalidate_tag(ctx, &tag.to_string(), Reach::Expire))
     }
 
     /// Everything is wrong. Its memory is given back as new values come.
-    pub fn invalidate_all(&self, ctx: &Ctx) {
-        self.0.behind(self.0.invalidate_all(ctx, Reach::Remove));
+    pub fn invalidate_all(&self, ctx: &Ctx) -> Invalidation {
+        self.0.behind(self.0.invalidate_all(ctx, Reach::Remove))
     }
 
     /// Everything is out of date.
-    pub fn expire_all(&self, ctx: &Ctx) {
-        self.0.behind(self.0.invalidate_all(ctx, Reach::Expire));
+    pub fn expire_all(&self, ctx: &Ctx) -> Invalidation {
+        self.0.behind(self.0.invalidate_all(ctx, Reach::Expire))
     }
 
     /// Its name.

@@ -32,7 +32,7 @@ use crate::sync::hold;
 use crate::tombstones::{Reach, Tombstones};
 use crate::tx::InvalidateOnCommit as _;
 use crate::view::View;
-use crate::{Clock, Config};
+use crate::{Clock, Config, Invalidation};
 
 /// Makes caches. Cloning shares the list.
 ///
@@ -80,7 +80,7 @@ struct Shared {
 /// A cache, whatever its types.
 struct Made {
     view: Box<dyn Fn() -> View + Send + Sync>,
-    purge: Arc<dyn Fn(&Purge<'_>) + Send + Sync>,
+    purge: Arc<dyn Fn(&Purge<'_>) -> Invalidation + Send + Sync>,
 }
 
 /// Everything under a tag is wrong.
@@ -225,13 +225,15 @@ impl Caches {
     /// Everything under the tag is wrong, in every cache: [`Cache::invalidate_tag`] of each. So whoever changes something need
     /// not know who has made what of it. In a transaction use
     /// [`InvalidateOnCommit::purge`](crate::InvalidateOnCommit::purge) instead.
-    pub fn purge(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.each(&Purge::Now(ctx, &tag.to_string()));
+    pub fn purge(&self, ctx: &Ctx, tag: impl fmt::Display) -> Invalidation {
+        self.each(&Purge::Now(ctx, &tag.to_string()))
     }
 
-    pub(crate) fn each(&self, purge: &Purge<'_>) {
-        let all: Vec<_> = hold(&self.0.made).values().map(|made| made.purge.clone()).collect();
-        all.iter().for_each(|of_one| of_one(purge));
+    pub(crate) fn each(&self, purge: &Purge<'_>) -> Invalidation {
+        let of_each: Vec<_> = hold(&self.0.made).values().map(|made| made.purge.clone()).collect();
+        let mut all = Invalidation::of(None);
+        of_each.iter().for_each(|of_one| all.and(of_one(purge)));
+        all
     }
 }
 
@@ -408,10 +410,13 @@ where
         let purged = Arc::downgrade(cache.inner());
         let purge = move |purge: &Purge<'_>| match (purged.upgrade(), purge) {
             (Some(inner), Purge::Now(ctx, tag)) => {
-                inner.behind(inner.invalidate_tag(ctx, tag, Reach::Remove));
+                inner.behind(inner.invalidate_tag(ctx, tag, Reach::Remove))
             }
-            (Some(inner), Purge::OnCommit(tx, tag)) => tx.invalidate_tag(&Cache::new(inner), tag),
-            (None, _) => {}
+            (Some(inner), Purge::OnCommit(tx, tag)) => {
+                tx.invalidate_tag(&Cache::new(inner), tag);
+                Invalidation::of(None)
+            }
+            (None, _) => Invalidation::of(None),
         };
         let made = Made { view: Box::new(view), purge: Arc::new(purge) };
         if hold(&shared.made).insert(name.clone(), made).is_some() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use burgeon_core::{Ctx, Position};
 
+use crate::Invalidation;
 use crate::far::{Burial, Doubt, Export};
 use crate::hashes::shared;
 use crate::inner::Inner;
@@ -72,15 +73,19 @@ where
         }))
     }
 
-    /// Does the rest behind the caller, who does not wait for it.
-    pub(crate) fn behind(&self, rest: Option<Rest>) {
-        if let Some(rest) = rest {
-            drop(self.tasks.spawn("cache.invalidate", rest));
-        }
+    /// Does the rest behind the caller, who may wait for it.
+    pub(crate) fn behind(&self, rest: Option<Rest>) -> Invalidation {
+        Invalidation::of(rest.map(|rest| self.tasks.spawn("cache.invalidate", rest)))
     }
 
     /// Writes through: here and in the second tier the value is there from now on, the other nodes load it.
-    pub(crate) fn set(self: &Arc<Self>, ctx: &Ctx, key: &K, value: Option<V>, tags: &[String]) {
+    pub(crate) fn set(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        key: &K,
+        value: Option<V>,
+        tags: &[String],
+    ) -> Invalidation {
         let floor = ctx.position();
         // Dropped on the way it becomes an invalidation there.
         let held =
@@ -92,7 +97,10 @@ where
         let export = export.map(|export| Export { position: floor, ..export });
         let what = What::Key(shared(key), Reach::Remove);
         match held {
-            None => self.tell(ctx, what, Telling { floor, is_doubtful: false }),
+            None => {
+                self.tell(ctx, what, Telling { floor, is_doubtful: false });
+                Invalidation::of(None)
+            }
             Some(held) => {
                 let (inner, ctx) = (self.clone(), ctx.clone());
                 self.behind(Some(Box::pin(async move {
@@ -101,7 +109,7 @@ where
                         _ => !held.give_up().confirm().await,
                     };
                     inner.tell(&ctx, what, Telling { floor, is_doubtful });
-                })));
+                })))
             }
         }
     }

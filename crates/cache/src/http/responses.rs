@@ -16,7 +16,7 @@ use super::meters::Answers;
 use super::status::Fwd;
 use super::wall::Wall;
 use crate::stored::Look;
-use crate::{Cache, Caches};
+use crate::{Cache, Caches, Invalidation};
 
 /// A cache of whole responses. Cloning shares it; its [`layer`](Self::layer) goes around whatever answers requests.
 ///
@@ -115,14 +115,14 @@ impl Responses {
     }
 
     /// Everything under the tag is wrong: it is gone, and no failure brings it back.
-    pub fn invalidate_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.cache.invalidate_tag(ctx, tag);
+    pub fn invalidate_tag(&self, ctx: &Ctx, tag: impl fmt::Display) -> Invalidation {
+        self.0.cache.invalidate_tag(ctx, tag)
     }
 
     /// Everything under the tag is out of date, a soft purge: it is stale at once, so that it is confirmed, or served while
     /// a new one is fetched, where the response allows that.
-    pub fn expire_tag(&self, ctx: &Ctx, tag: impl fmt::Display) {
-        self.0.cache.expire_tag(ctx, tag);
+    pub fn expire_tag(&self, ctx: &Ctx, tag: impl fmt::Display) -> Invalidation {
+        self.0.cache.expire_tag(ctx, tag)
     }
 
     /// What is kept of this address, in all variants, is wrong. `host` as clients send it; `address` is path and query.

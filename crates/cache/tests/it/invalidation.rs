@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use burgeon_cache::{Cache, Invalidation};
 use burgeon_core::{Ctx, Position};
 
 use crate::house::{Origin, house};
@@ -11,7 +12,7 @@ async fn a_removed_value_is_not_served_when_loading_fails() {
     let (house, origin) = (house(), Origin::new(1));
     let cache = house.cache(&origin, |named| named);
     for invalidate in [
-        (|cache, ctx| cache.invalidate(ctx, &1)) as fn(&burgeon_cache::Cache<u32, u64>, &Ctx),
+        (|cache, ctx| cache.invalidate(ctx, &1)) as fn(&Cache<u32, u64>, &Ctx) -> Invalidation,
         |cache, ctx| cache.invalidate_tag(ctx, "all"),
         |cache, ctx| cache.invalidate_all(ctx),
     ] {
@@ -26,7 +27,7 @@ async fn a_removed_value_is_not_served_when_loading_fails() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_value_is_loaded_again_and_served_when_that_fails() {
     for expire in [
-        (|cache, ctx| cache.expire(ctx, &1)) as fn(&burgeon_cache::Cache<u32, u64>, &Ctx),
+        (|cache, ctx| cache.expire(ctx, &1)) as fn(&Cache<u32, u64>, &Ctx) -> Invalidation,
         |cache, ctx| cache.expire_tag(ctx, "all"),
         |cache, ctx| cache.expire_all(ctx),
     ] {
@@ -48,7 +49,7 @@ async fn an_expired_value_is_loaded_again_and_served_when_that_fails() {
 async fn a_refill_reads_from_a_copy_that_has_the_write() {
     let (house, origin) = (house(), Origin::new(1));
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let cache: burgeon_cache::Cache<u32, u64> = house.caches.named("it").loader(
+    let cache: Cache<u32, u64> = house.caches.named("it").loader(
         (origin, seen.clone()),
         async |(origin, seen): (Origin, std::sync::Arc<std::sync::Mutex<Vec<Position>>>),
                load: burgeon_cache::Load,

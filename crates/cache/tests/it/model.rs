@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Caches, Config, Load};
+use burgeon_cache::{Cache, Caches, Config, Invalidation, Load};
 use burgeon_core::{Ctx, Result};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::{Dice, below};
@@ -126,7 +126,7 @@ impl Subject for Ours {
     }
 
     fn invalidate(&self, world: &World, key: u64, value: u64) {
-        match world.roll(40) {
+        let told: Invalidation = match world.roll(40) {
             0 => self.cache.invalidate_all(&self.ctx),
             1 => self.cache.expire_all(&self.ctx),
             2..8 => self.cache.invalidate_tag(&self.ctx, key % 3),
@@ -134,13 +134,16 @@ impl Subject for Ours {
             12..18 => self.cache.expire(&self.ctx, &key),
             // Two writers may arrive here in either order, so only a value that is still the latest may be written.
             18..24 if world.truth[key as usize].load(Ordering::SeqCst) == value => {
-                self.cache.set_tagged(&self.ctx, &key, value, [key % 3]);
-                if world.truth[key as usize].load(Ordering::SeqCst) != value {
-                    self.cache.invalidate(&self.ctx, &key);
+                let written = self.cache.set_tagged(&self.ctx, &key, value, [key % 3]);
+                match world.truth[key as usize].load(Ordering::SeqCst) == value {
+                    true => written,
+                    false => self.cache.invalidate(&self.ctx, &key),
                 }
             }
             _ => self.cache.invalidate(&self.ctx, &key),
-        }
+        };
+        // Nothing is under way: there is no second tier.
+        drop(told);
     }
 }
 

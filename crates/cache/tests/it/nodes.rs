@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Caches, Clock, Config, Load, News};
+use burgeon_cache::{Cache, Caches, Clock, Config, Invalidation, Load, News};
 use burgeon_cluster::bus::{self, Fate, Hub, Link};
 use burgeon_cluster::{Bus, Stamp};
 use burgeon_core::{Ctx, Position};
@@ -79,7 +79,7 @@ impl Node {
 
 const SOON: Duration = Duration::from_secs(20);
 
-type Change = fn(&Cache<u32, u64>, &Ctx);
+type Change = fn(&Cache<u32, u64>, &Ctx) -> Invalidation;
 
 const CHANGES: [(&str, Change); 7] = [
     ("invalidate", |cache, ctx| cache.invalidate(ctx, &1)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Load};
+use burgeon_cache::{Cache, Invalidation, Load};
 use burgeon_core::Ctx;
 
 use crate::house::{House, Origin, house};
@@ -33,7 +33,7 @@ impl Change {
         matches!(self, Change::InvalidateTag | Change::ExpireTag)
     }
 
-    fn make(self, cache: &Cache<u32, u64>, ctx: &Ctx) {
+    fn make(self, cache: &Cache<u32, u64>, ctx: &Ctx) -> Invalidation {
         match self {
             Change::Invalidate => cache.invalidate(ctx, &1),
             Change::Expire => cache.expire(ctx, &1),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burgeon_cache::Fault;
+use burgeon_cache::{Cache, Fault, Invalidation};
 use burgeon_core::Kind;
 use tokio::time::{Instant, advance};
 
@@ -132,7 +132,7 @@ async fn where_nothing_stale_is_served_neither_is_what_was_expired_by_hand() {
     let (house, origin) = (house(), Origin::new(1));
     let cache = house.cache(&origin, |named| named.with(|config| config.stale_max = Duration::ZERO));
     for expire in [
-        (|cache, ctx| cache.expire(ctx, &1)) as fn(&burgeon_cache::Cache<u32, u64>, &burgeon_core::Ctx),
+        (|cache, ctx| cache.expire(ctx, &1)) as fn(&Cache<u32, u64>, &burgeon_core::Ctx) -> Invalidation,
         |cache, ctx| cache.expire_tag(ctx, "all"),
         |cache, ctx| cache.expire_all(ctx),
     ] {

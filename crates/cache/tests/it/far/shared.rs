@@ -33,6 +33,20 @@ async fn what_one_node_has_loaded_the_others_find_and_so_does_it_after_a_restart
 }
 
 #[tokio::test]
+async fn whoever_awaits_his_invalidation_finds_nothing_old_on_a_node_that_nobody_told() {
+    for yard in Yard::all().await {
+        let origin = Origin::new(0);
+        let one = yard.node();
+        let cache = one.cache(&origin);
+        for round in 0..10 {
+            origin.set(round);
+            within(cache.invalidate(&one.house.ctx, &1).into_future()).await;
+            assert_eq!(fresh(&yard, &origin, 1).await, Some(round), "{}", yard.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn that_there_is_none_is_shared_too() {
     for yard in Yard::all().await {
         let origin = Origin::new(7);

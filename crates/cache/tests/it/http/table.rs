@@ -265,8 +265,8 @@ impl Site {
         if let Some(command) = rest.trim().strip_prefix('!') {
             let ctx = Ctx::background();
             match command.split_once(' ').unwrap() {
-                ("purge", tag) => self.responses.invalidate_tag(&ctx, tag),
-                ("expire", tag) => self.responses.expire_tag(&ctx, tag),
+                ("purge", tag) => self.responses.invalidate_tag(&ctx, tag).await,
+                ("expire", tag) => self.responses.expire_tag(&ctx, tag).await,
                 _ => panic!("{row}"),
             }
             return;
