@@ -37,7 +37,7 @@ struct Args {
     /// Ten million operations instead of 200,000, and longer outages.
     #[arg(long)]
     long: bool,
-    /// Only this part: naive, weather, replica or outages.
+    /// Only this part: naive, weather, replica, redis or outages.
     #[arg(long)]
     only: Option<String>,
 }
@@ -76,6 +76,9 @@ fn main() -> ExitCode {
         if wants("replica") {
             results.push(("replica", outages::replica(seed, args.long).await));
         }
+        if wants("redis") {
+            results.push(("redis", outages::redis(seed, args.long).await));
+        }
         if wants("outages") {
             results.push(("outages", outages::bus(seed, args.long).await));
         }
@@ -100,7 +103,7 @@ async fn weather(manners: Manners, operations: u64, seed: u64) -> Result<String,
         let meters = Meters::new();
         let tasks = Tasks::new(&meters);
         let (data, link) = (Data::Memory(memory.clone()), Link::InProcess(hub.clone()));
-        nodes.push(Node::new(data, link, &Node::config(AGE_UNHEARD), meters, tasks, seed + number)?);
+        nodes.push(Node::new(data, link, None, &Node::config(AGE_UNHEARD), meters, tasks, seed + number)?);
     }
     site::whole(&nodes).await;
     let nodes = Arc::new(nodes);

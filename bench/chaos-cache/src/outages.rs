@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use burgeon_cache::Far;
+use burgeon_cluster::bus::{Fate, Hub};
 use burgeon_core::Ctx;
 use burgeon_db::{Db, sql};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::{Dice, below};
 use burgeon_runtime::Tasks;
-use burgeon_services::{Postgres, Proxy};
+use burgeon_services::{Postgres, Proxy, Redis};
 use tokio::time::{Instant, sleep};
 
+use crate::memory::Memory;
 use crate::oracle::Oracle;
 use crate::site::{self, Data, Link, Manners, Node};
 use crate::{Failure, KEYS, NODES, SILENCE, clients};
@@ -56,7 +59,7 @@ impl Site {
                 stale_max: Duration::ZERO,
                 ..Node::config(age)
             };
-            nodes.push(Node::new(Data::Postgres(db), link, &config, meters, tasks, seed + number)?);
+            nodes.push(Node::new(Data::Postgres(db), link, None, &config, meters, tasks, seed + number)?);
         }
         site::whole(&nodes).await;
         Ok(Site { nodes: Arc::new(nodes), replica, proxy, tasks, _primary: primary })
@@ -128,6 +131,65 @@ pub async fn replica(seed: u64, long: bool) -> Result<String, Failure> {
     }
     if from_replica == 0 || from_primary == 0 {
         return Err(format!("the replica was never in anybody's way: {story}").into());
+    }
+    Ok(story)
+}
+
+/// A second tier in Redis, which is killed under load and comes back empty, while messages are delayed and lost.
+pub async fn redis(seed: u64, long: bool) -> Result<String, Failure> {
+    let lasts = Duration::from_secs(if long { 30 } else { 3 });
+    let (server, hub, memory) = (Redis::start().await?, Hub::new(), Memory::new(seed));
+    let mut nodes = Vec::new();
+    for number in 0..NODES as u64 {
+        let meters = Meters::new();
+        let tasks = Tasks::new(&meters);
+        let at = burgeon_redis::Config { url: server.url().into(), ..burgeon_redis::Config::default() };
+        let redis = burgeon_redis::Redis::connect(&at, &tasks, &meters)?;
+        redis.connected().await;
+        let far = Some(Far::redis(&redis, "chaos"));
+        let (data, link) = (Data::Memory(memory.clone()), Link::InProcess(hub.clone()));
+        nodes.push(Node::new(data, link, far, &Node::config(AGE), meters, tasks, seed + number)?);
+    }
+    site::whole(&nodes).await;
+    let nodes = Arc::new(nodes);
+    let dice = Dice::seeded(seed ^ 0x5ed15);
+    hub.set_weather(move || match below(dice.roll(), 200) {
+        0 => Fate::Lose,
+        1..20 => Fate::Delay(Duration::from_micros(below(dice.roll(), 20_000))),
+        _ => Fate::Arrive,
+    });
+    let oracle = Arc::new(Oracle::new(BOUND));
+    let tasks = Tasks::new(&Meters::new());
+    let calm = Duration::from_secs(3);
+    let until = Instant::now() + calm + lasts + calm;
+    let load = clients::run(&nodes, &oracle, &tasks, Manners::Ours, seed, u64::MAX, Some(until));
+    let count = |name: &'static str, outcome: &'static str| -> u64 {
+        nodes.iter().map(|node| node.count(name, &[("cache", "row"), ("outcome", outcome)])).sum()
+    };
+    let hits = || count("cache_far_reads_total", "hit");
+    let outage = async {
+        sleep(calm).await;
+        let before = hits();
+        server.kill().await?;
+        sleep(lasts).await;
+        server.restart().await?;
+        let back = hits();
+        sleep(calm).await;
+        Ok::<_, Failure>((before, hits() - back))
+    };
+    let (ran, outage) = tokio::join!(load, outage);
+    ran?;
+    let (before, after) = outage?;
+    let verdict = oracle.verdict();
+    let story = format!(
+        "Redis killed for {lasts:?}: {}; {before} values came from it before and {after} after",
+        verdict.told()
+    );
+    if verdict.stale() > 0 || !verdict.errors.is_empty() {
+        return Err(format!("{story}; {:?}", verdict.errors.first()).into());
+    }
+    if before == 0 || after == 0 {
+        return Err(format!("the second tier was never asked: {story}").into());
     }
     Ok(story)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Caches, Config, InvalidateOnCommit, Load};
+use burgeon_cache::{Cache, Caches, Config, Far, InvalidateOnCommit, Load};
 use burgeon_cluster::bus::{self, Listening};
 use burgeon_cluster::{Bus, NodeId, Stamp};
 use burgeon_core::{Ctx, Result};
@@ -66,6 +66,7 @@ impl Node {
     pub fn new(
         data: Data,
         link: Link,
+        far: Option<Far>,
         config: &Config,
         meters: Meters,
         tasks: Tasks,
@@ -74,7 +75,11 @@ impl Node {
         let beat = bus::Config { heartbeat: HEARTBEAT, ..bus::Config::default() };
         let bus = Bus::join(link, beat, &tasks, &meters)?;
         let caches = Caches::new(config, &tasks, &meters)?.on_bus(&bus);
-        let cache = caches.named("row").loader((data.clone(), Arc::new(Dice::seeded(seed ^ 1))), load);
+        let caches = match far {
+            Some(far) => caches.on_far(far),
+            None => caches,
+        };
+        let cache = caches.named("row").far().loader((data.clone(), Arc::new(Dice::seeded(seed ^ 1))), load);
         let (naive, listening) = CacheAside::on(&bus);
         let dice = Dice::seeded(seed);
         Ok(Node { bus, caches, cache, naive, data, meters, dice, _listening: listening, _tasks: tasks })
@@ -101,7 +106,7 @@ impl Node {
             Data::Memory(memory) => {
                 let version = memory.write(ctx, key).await;
                 if manners == Manners::Ours {
-                    self.invalidate(ctx, key);
+                    self.invalidate(ctx, key).await;
                 }
                 version
             }
@@ -136,15 +141,17 @@ impl Node {
         Ok((version, own.map(|mark| Stamp { node: NodeId::from_bits(mark.node), sequence: mark.sequence })))
     }
 
-    fn invalidate(&self, ctx: &Ctx, key: u64) {
-        match below(self.dice.roll(), 100) {
+    async fn invalidate(&self, ctx: &Ctx, key: u64) {
+        let told = match below(self.dice.roll(), 100) {
             0 => self.cache.invalidate_all(ctx),
             1 => self.cache.expire_all(ctx),
             2..10 => self.cache.invalidate_tag(ctx, key % 3),
             10..20 => self.cache.expire_tag(ctx, key % 3),
             20..35 => self.cache.expire(ctx, &key),
             _ => self.cache.invalidate(ctx, &key),
-        }
+        };
+        // Whoever did it asks elsewhere next.
+        told.await;
     }
 
     pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) -> u64 {

@@ -8,11 +8,11 @@
 //! - What was loaded before an invalidation of its key, its tags or everything is never read again, whoever wrote it: each write
 //!   shows the version it read before its load, and the store compares (see `store`).
 //! - What a node has invalidated and the store has not confirmed, that node does not read from there (see `doubts`).
-//! - Nobody waits for the store longer than [`Config::hard_timeout`].
+//! - Nobody waits for the store longer than [`Config::hard_timeout`](crate::far::Config::hard_timeout).
 //!
 //! # When it breaks
 //! Silent or slow, it is not asked for a while (a breaker), stale values are served, and what must be loaded is loaded at most
-//! [`Config::loads_when_down`] at a time. Invalidations wait and are tried again. Another primary, or one that lost its memory:
+//! [`Config::loads_when_down`](crate::far::Config::loads_when_down) at a time. Invalidations wait and are tried again. Another primary, or one that lost its memory:
 //! everything in it counts as invalidated.
 
 mod ask;

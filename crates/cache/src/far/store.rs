@@ -43,6 +43,10 @@ pub(crate) struct Place {
     /// Of the type of its values.
     pub(crate) fingerprint: u64,
     /// Whether an entry with tags has been seen, about which more must be asked.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "the database answers both in one question")
+    )]
     pub(crate) is_tagged: Arc<AtomicBool>,
 }
 

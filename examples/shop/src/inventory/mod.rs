@@ -1,6 +1,6 @@
 //! What is on the shelves, and taking it from there.
 //!
-//! The module owns `inventory_stock`. [`Stockroom::reserve`] is the one way to take stock, and never looks into a cache; what
+//! The module owns `inventory_stock`. `Stockroom::reserve` is the one way to take stock, and never looks into a cache; what
 //! pages show comes from one.
 
 mod api;
