@@ -311,6 +311,8 @@ impl<S> Visit<S> {
                 let Some(entry) = value else { return alone };
                 let kept = match &entry.0 {
                     What::Varies(_) => return Next::Again,
+                    // Whoever is nobody in particular has learnt nothing from somebody's own.
+                    What::Personal if self.whose == Whose::default() => return Next::Again,
                     What::Pass | What::Personal => return alone,
                     What::Failed(kept) => {
                         self.count_fetched(*joined, kept);

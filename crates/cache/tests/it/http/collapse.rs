@@ -166,6 +166,26 @@ async fn an_answer_to_somebodys_cookie_is_his_alone_among_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn strangers_who_waited_for_somebodys_own_answer_share_one_of_theirs() {
+    let (site, slow) = (site(|_| {}), Slow::answering(&[("cache-control", "max-age=60")]));
+    let text = |index: usize| match index {
+        0 => "GET / {cookie: session=1}".to_owned(),
+        _ => "GET /".to_owned(),
+    };
+    let answers = all_at_once(&site, &slow, 20, text).await;
+    assert_eq!(slow.times(), 2, "his, and everybody's");
+    assert_eq!(answers[0].cache_status(), "burgeon; fwd=uri-miss; detail=cookie");
+    let strangers = &answers[1..];
+    assert!(
+        strangers.iter().all(|answer| answer.body == strangers[0].body && answer.body != answers[0].body)
+    );
+    assert_eq!(
+        statuses(strangers),
+        ["burgeon; fwd=uri-miss; collapsed; stored", "burgeon; fwd=uri-miss; stored"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cold_address_with_variants_asks_once_for_each_of_them() {
     let headers = [("cache-control", "max-age=60"), ("vary", "x-mode")];
     let (site, slow) = (site(|_| {}), Slow::answering(&headers));
