@@ -28,6 +28,7 @@ mod config;
 mod gate;
 mod history;
 mod judge;
+mod meters;
 mod monitor;
 mod node;
 mod probe;
@@ -39,7 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Deadline, Position};
-use burgeon_meter::{Counter, Gauge, Histogram, Meters};
+use burgeon_meter::Meters;
 use burgeon_runtime::{Restart, Tasks};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{Notify, watch};
@@ -56,6 +57,7 @@ pub(in crate::postgres) use self::probe::lsn;
 
 use self::gate::Gate;
 use self::judge::{Judge, View};
+use self::meters::FleetMeters;
 use self::node::Node;
 use super::{Pool, Session};
 use crate::stmt::{self, Class, Text};
@@ -93,20 +95,6 @@ struct Routing {
     turn: AtomicUsize,
     names: Vec<String>,
     meters: FleetMeters,
-}
-
-struct FleetMeters {
-    known: Counter,
-    asked: Counter,
-    waited: Counter,
-    fallback: Counter,
-    chosen: Counter,
-    elsewhere: Counter,
-    wait: Histogram,
-    timeline: Gauge,
-    promotions: Counter,
-    primary_losses: Counter,
-    lost_bytes: Gauge,
 }
 
 /// Where a read may go next.
@@ -576,45 +564,4 @@ impl Routing {
 /// Whether another server may do better: this one went away, or had to end the read to be able to replay.
 fn is_of_the_server(fault: &Fault) -> bool {
     matches!(fault, Fault::Unavailable { .. } | Fault::SerializationFailure | Fault::OutcomeUnknown { .. })
-}
-
-impl FleetMeters {
-    fn new(meters: &Meters) -> Self {
-        let reads = |target, how| {
-            meters.counter(
-                "db_reads_total",
-                "Reads by the server that answered, and how it was chosen.",
-                &[("target", target), ("how", how)],
-            )
-        };
-        Self {
-            known: reads("replica", "known"),
-            asked: reads("replica", "asked"),
-            waited: reads("replica", "waited"),
-            fallback: reads("primary", "fallback"),
-            chosen: reads("primary", "chosen"),
-            elsewhere: meters.counter(
-                "db_reads_repeated_total",
-                "Reads that were begun again on another server because theirs went away.",
-                &[],
-            ),
-            wait: meters.histogram(
-                "db_replica_wait_seconds",
-                "How long reads waited for a replica to come as far as they needed.",
-                &[],
-            ),
-            timeline: meters.gauge("db_timeline", "The highest timeline of the database that is known.", &[]),
-            promotions: meters.counter("db_promotions_total", "Promotions of a replica that were seen.", &[]),
-            primary_losses: meters.counter(
-                "db_primary_losses_total",
-                "How often there was no primary any more.",
-                &[],
-            ),
-            lost_bytes: meters.gauge(
-                "db_lost_bytes",
-                "Log that this process had acknowledged and that the last promotion did not have, at most.",
-                &[],
-            ),
-        }
-    }
 }

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::gate::Gate;
 use super::judge::{Judge, Limits};
+use super::meters::FleetMeters;
 use super::node::{Node, Standing};
-use super::{Fleet, FleetMeters, Inner, Routing};
+use super::{Fleet, Inner, Routing};
 use crate::Fault;
 use crate::postgres::url::Target;
 use crate::postgres::{Pool, Role};
