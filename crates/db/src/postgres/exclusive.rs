@@ -1,11 +1,12 @@
 //! The exclusive pool: one connection, one user at a time.
 //!
-//! Fair (first come, first served), bounded, and quick to fail: who gets no connection in time is told who holds
-//! them, where in the program and for how long.
+//! Bounded, and quick to fail: who gets no connection in time is told who holds them, where in the program and for how
+//! long. The more critical go first, within a class whoever came first; where the line is full, what can be shed makes
+//! room for what matters (see [`places`]).
 //!
 //! # Invariants
-//! - There are never more connections than permits: a permit is given back only after its connection rests in the
-//!   pool or is closed.
+//! - There are never more connections than places: a place is given back only after its connection rests in the pool or
+//!   is closed.
 //! - A connection that comes back is clean. What was dropped half-way (a statement in flight, an open transaction) is
 //!   cleaned in the background before anybody else gets the connection, or closed.
 //! - No wait is longer than the acquire timeout or the request's deadline, whichever is shorter; the queue is
@@ -17,20 +18,19 @@
 //! takes a second connection while it holds one may wait for itself when the pool is dry: it fails after the acquire
 //! timeout, and the message shows both places.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Result as CoreResult};
-use burgeon_meter::{Counter, Gauge, Histogram, InFlight, Meters};
+use burgeon_core::{Criticality, Ctx, Result as CoreResult};
+use burgeon_meter::{Counter, Histogram, Meters};
 use burgeon_runtime::{Restart, Tasks};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::connect::{Connector, Refusal, Use};
 use super::connection::Connection;
 use super::holders::Holders;
 use super::outage::{Next, Outage};
+use super::places::{Place as Permit, Places, Refusal as NoPlace};
 use crate::Fault;
 use crate::stmt::Place;
 
@@ -38,7 +38,7 @@ use crate::stmt::Place;
 const CHECK_AFTER: Duration = Duration::from_secs(15);
 /// How long that answer may take.
 const CHECK_LIMIT: Duration = Duration::from_millis(500);
-/// How many may wait per connection; who comes then is refused at once.
+/// How many may wait per connection; beyond, the least critical of them is refused at once.
 const WAITING_PER_CONNECTION: usize = 128;
 /// How long something dropped half-way may go on by itself before it is cancelled.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -62,9 +62,7 @@ pub(super) struct Exclusive(Arc<Inner>);
 struct Inner {
     connector: Arc<Connector>,
     limits: Limits,
-    permits: Arc<Semaphore>,
-    closed: AtomicBool,
-    waiting: AtomicUsize,
+    places: Places,
     // The last one in is the first one out, so that what is not needed grows old and is closed.
     #[expect(clippy::vec_box, reason = "a connection is moved by its box from here to its user and back")]
     idle: Mutex<Vec<Box<Connection>>>,
@@ -74,13 +72,19 @@ struct Inner {
 }
 
 struct PoolMeters {
-    waiting: Gauge,
     wait: Histogram,
     refused: Counter,
     opened: Counter,
     failed: Counter,
     abandoned: Counter,
     discarded: Counter,
+}
+
+/// For how long, and how urgently, somebody waits for a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    until: Instant,
+    criticality: Criticality,
 }
 
 /// A connection, for as long as one holds this.
@@ -104,31 +108,17 @@ pub(super) enum State {
     Doomed,
 }
 
-/// A permit and the name under which it is held.
+/// A place and the name under which it is held.
 struct Seat {
     number: usize,
     pool: Exclusive,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
-/// Somebody who waits for a permit.
-struct Waiting<'a> {
-    inner: &'a Inner,
-    /// How many were before him.
-    before: usize,
-    _meter: InFlight,
-}
-
-impl<'a> Waiting<'a> {
-    fn enter(inner: &'a Inner) -> Self {
-        let before = inner.waiting.fetch_add(1, Ordering::Relaxed);
-        Self { inner, before, _meter: inner.meters.waiting.enter() }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.inner.waiting.fetch_sub(1, Ordering::Relaxed);
+impl Patience {
+    /// As urgent as can be, whoever asks.
+    pub(super) fn of_a_probe(self) -> Self {
+        Self { criticality: Criticality::CriticalPlus, ..self }
     }
 }
 
@@ -147,10 +137,10 @@ impl Exclusive {
         meters: &Meters,
         server: &str,
     ) -> Self {
+        let waiting =
+            meters.gauge("db_pool_waiting", "Callers that wait for a connection.", &[("server", server)]);
         let pool = Self(Arc::new(Inner {
-            permits: Arc::new(Semaphore::new(limits.connections)),
-            closed: AtomicBool::new(false),
-            waiting: AtomicUsize::new(0),
+            places: Places::new(limits.connections, limits.connections * WAITING_PER_CONNECTION, waiting),
             idle: Mutex::new(Vec::with_capacity(limits.connections)),
             holders: Holders::new(limits.connections),
             outage,
@@ -162,48 +152,53 @@ impl Exclusive {
         pool
     }
 
-    /// When somebody who asks now must have a connection.
-    pub(super) fn patience(&self, ctx: &Ctx) -> Instant {
+    /// How long somebody who asks now waits for a connection, and how urgent it is.
+    pub(super) fn patience(&self, ctx: &Ctx) -> Patience {
         let own = Instant::now() + self.0.limits.acquire;
-        ctx.deadline().map_or(own, |deadline| own.min(Instant::from_std(deadline.instant())))
+        let until = ctx.deadline().map_or(own, |deadline| own.min(Instant::from_std(deadline.instant())));
+        Patience { until, criticality: ctx.criticality() }
     }
 
-    /// A connection for exclusive use, named after who uses it, at `until` at the latest.
+    /// A connection for exclusive use, named after who uses it.
     pub(super) async fn acquire(
         &self,
-        until: Instant,
+        patience: Patience,
         name: &'static str,
         place: Place,
     ) -> Result<Lease, Fault> {
         let started = Instant::now();
-        if until <= started {
+        if patience.until <= started {
             return Err(too_late());
         }
-        let permit = self.permit(started, until).await?;
-        self.lend(permit, started, until, name, place).await
+        let permit = match self.0.places.take(patience.criticality, patience.until).await {
+            Ok(permit) => permit,
+            Err(NoPlace::Shut) => return Err(closed()),
+            Err(NoPlace::Dry) => {
+                self.0.meters.refused.increment();
+                return Err(self.dry(started.elapsed()));
+            }
+        };
+        self.lend(permit, started, patience.until, name, place).await
     }
 
     /// As [`acquire`](Self::acquire), unless all are in use.
     pub(super) async fn try_acquire(
         &self,
-        until: Instant,
+        patience: Patience,
         name: &'static str,
         place: Place,
     ) -> Option<Result<Lease, Fault>> {
-        let permit = self.0.permits.clone().try_acquire_owned().ok()?;
+        let permit = self.0.places.try_take()?;
         let started = Instant::now();
-        if self.is_closed() {
-            return Some(Err(closed()));
-        }
-        if until <= started {
+        if patience.until <= started {
             return Some(Err(too_late()));
         }
-        Some(self.lend(permit, started, until, name, place).await)
+        Some(self.lend(permit, started, patience.until, name, place).await)
     }
 
     async fn lend(
         &self,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         started: Instant,
         until: Instant,
         name: &'static str,
@@ -216,31 +211,6 @@ impl Exclusive {
         };
         self.0.meters.wait.record(started.elapsed());
         Ok(Lease { connection: Some(connection), seat: Some(seat), pool: self.clone(), state: State::Clean })
-    }
-
-    async fn permit(&self, started: Instant, until: Instant) -> Result<OwnedSemaphorePermit, Fault> {
-        let inner = &*self.0;
-        if self.is_closed() {
-            return Err(closed());
-        }
-        if let Ok(permit) = inner.permits.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let most = inner.limits.connections * WAITING_PER_CONNECTION;
-        let waiting = Waiting::enter(inner);
-        if waiting.before >= most {
-            inner.meters.refused.increment();
-            return Err(self.dry(Duration::ZERO));
-        }
-        let permit = timeout_at(until, inner.permits.clone().acquire_owned()).await;
-        match permit {
-            Ok(Ok(permit)) if !self.is_closed() => Ok(permit),
-            Ok(_) => Err(closed()),
-            Err(_) => {
-                inner.meters.refused.increment();
-                Err(self.dry(started.elapsed()))
-            }
-        }
     }
 
     /// A resting connection that is known to live.
@@ -331,7 +301,7 @@ impl Exclusive {
                 "no connection within {waited}: {} of {} in use, {} waiting; longest held: {}",
                 holders.len(),
                 self.0.limits.connections,
-                self.0.waiting.load(Ordering::Relaxed),
+                self.0.places.waiting(),
                 if named.is_empty() { "none".to_owned() } else { named.join(", ") }
             ),
         }
@@ -415,12 +385,12 @@ impl Exclusive {
     }
 
     fn is_closed(&self) -> bool {
-        self.0.closed.load(Ordering::Acquire)
+        self.0.places.is_shut()
     }
 
     /// No connection is given out any more; those that rest are closed, those in use when they come back.
     fn shut(&self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.0.places.shut();
         for connection in std::mem::take(&mut *self.idle()) {
             self.discard(connection);
         }
@@ -429,9 +399,8 @@ impl Exclusive {
     /// Shuts, and waits until all connections have come back, for at most `limit`.
     pub(super) async fn close(&self, limit: Duration) {
         self.shut();
-        let all = u32::try_from(self.0.limits.connections).unwrap_or(u32::MAX);
         // Who still holds one then is cut off when the owner of the tasks stops.
-        if timeout(limit, self.0.permits.acquire_many(all)).await.is_err() {
+        if timeout(limit, self.0.places.emptied()).await.is_err() {
             let held: Vec<_> = self.0.holders.longest().iter().map(ToString::to_string).collect();
             tracing::warn!(
                 held = held.join(", "),
@@ -513,7 +482,6 @@ impl PoolMeters {
     fn new(meters: &Meters, server: &str) -> Self {
         let labels = [("server", server)];
         Self {
-            waiting: meters.gauge("db_pool_waiting", "Callers that wait for a connection.", &labels),
             wait: meters.histogram(
                 "db_pool_wait_seconds",
                 "How long callers waited for a connection.",

@@ -34,6 +34,7 @@ mod fault;
 mod fleet;
 mod holders;
 mod outage;
+mod places;
 mod pooler;
 mod session;
 mod shared;
@@ -280,7 +281,9 @@ impl Pool {
     /// Whether the server answers.
     pub(crate) async fn health(&self, ctx: &Ctx) -> Result<(), Fault> {
         let place = std::panic::Location::caller().into();
-        let mut lease = self.exclusive.acquire(self.exclusive.patience(ctx), "health", place).await?;
+        // Refused in a flood, it would take a node out that serves.
+        let patience = self.exclusive.patience(ctx).of_a_probe();
+        let mut lease = self.exclusive.acquire(patience, "health", place).await?;
         lease.mark(State::Busy);
         let until = Instant::from_std(clock::deadline(ctx, self.statement_timeout).instant());
         match timeout_at(until, lease.connection().answers()).await {

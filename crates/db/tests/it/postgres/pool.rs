@@ -3,9 +3,11 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use burgeon_core::{Kind, Result};
+use burgeon_core::{Criticality, Ctx, Kind, Result};
 use burgeon_db::{Fault, sql};
-use tokio::time::{Instant, timeout};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Yard, within};
 
@@ -59,8 +61,139 @@ async fn the_first_to_wait_is_the_first_served() {
             order.lock().unwrap().push(turn);
         }
     });
-    futures_util::future::join_all(turns).await;
+    join_all(turns).await;
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// Holds the only connection of the pool until `free` is told, and says so.
+async fn hold(yard: &Yard, held: tokio::sync::oneshot::Sender<()>, free: tokio::sync::oneshot::Receiver<()>) {
+    let holding = yard.db.tx(&yard.ctx, async |_| {
+        held.send(()).unwrap();
+        free.await.unwrap();
+        Ok(())
+    });
+    holding.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pool_that_ran_dry_sends_what_can_be_shed_away_and_lets_what_matters_in() {
+    let yard = Yard::open_with(|config| {
+        config.postgres.max_connections = 1;
+        config.acquire_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let order = std::sync::Mutex::new(Vec::new());
+    let ask = async |criticality: Criticality| {
+        let ctx = Ctx::background().with_criticality(criticality);
+        // A transaction always takes a connection of its own, and there is one.
+        yard.db
+            .tx(&ctx, async |tx| {
+                order.lock().unwrap().push(criticality);
+                sql!("one_alone", "select 1").one::<i64>(tx).await
+            })
+            .await
+            .map_err(|error| Fault::of(&error).cloned())
+    };
+    let (held, holding) = tokio::sync::oneshot::channel();
+    let (free, freed) = tokio::sync::oneshot::channel();
+    let others = async {
+        holding.await.unwrap();
+        // As many as may wait for one connection, and one more.
+        let mut shed: Vec<_> = (0..129).map(|_| Box::pin(ask(Criticality::Sheddable))).collect();
+        let refused: Vec<_> = shed.iter_mut().map(|one| one.now_or_never()).collect();
+        assert_eq!(refused.iter().flatten().count(), 1, "more were refused than have no room, or fewer");
+        assert!(matches!(refused.last(), Some(Some(Err(Some(Fault::Overloaded { .. }))))), "{refused:?}");
+        shed.pop();
+
+        let mut matters: Vec<_> = (0..16).map(|_| Box::pin(ask(Criticality::CriticalPlus))).collect();
+        assert!(matters.iter_mut().all(|one| one.now_or_never().is_none()), "one that matters was refused");
+        // The youngest of those that can be shed made room, and know it.
+        let waiting = shed.drain(..112).collect::<Vec<_>>();
+        for one in shed {
+            let refused = one.now_or_never().expect("told at once");
+            assert!(matches!(refused, Err(Some(Fault::Overloaded { .. }))), "{refused:?}");
+        }
+        free.send(()).unwrap();
+        let (matters, waiting) = tokio::join!(join_all(matters), join_all(waiting));
+        assert!(matters.into_iter().chain(waiting).all(|answer| answer == Ok(1)));
+    };
+    tokio::join!(hold(&yard, held, freed), others);
+    let order = order.into_inner().unwrap();
+    assert_eq!(order.len(), 128);
+    assert_eq!(order[..16], [Criticality::CriticalPlus; 16], "they were served behind others");
+    assert_eq!(yard.counted("db_pool_refused_total"), 17);
+    assert_eq!(yard.meters.gauge("db_pool_waiting", "", &[("server", "primary")]).get(), 0);
+    assert_eq!(running(&yard, "").await, "0");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_connection_waits_no_longer_than_his_request_however_much_it_matters() {
+    let yard = Yard::open_with(|config| {
+        config.postgres.max_connections = 1;
+        config.acquire_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let (held, holding) = tokio::sync::oneshot::channel();
+    let (free, freed) = tokio::sync::oneshot::channel();
+    let others = async {
+        holding.await.unwrap();
+        let began = Instant::now();
+        let ctx = within(Duration::from_millis(200)).with_criticality(Criticality::CriticalPlus);
+        let error = yard.db.tx(&ctx, async |_| Ok(())).await.unwrap_err();
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(20), "{took:?}");
+        assert_eq!(error.kind(), Kind::Overloaded, "{error:?}");
+        free.send(()).unwrap();
+    };
+    tokio::join!(hold(&yard, held, freed), others);
+    // Whom it was not given to took nothing with him.
+    yard.db.tx(&yard.ctx, async |_| Ok(())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_flood_of_statements_with_connections_of_their_own_the_important_are_served() {
+    let yard = Yard::open_with(|config| {
+        config.postgres.max_connections = 1;
+        config.postgres.pipelining = false;
+        config.acquire_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let budget = Duration::from_millis(500);
+    let ask = async |criticality: Criticality| {
+        let (mut served, mut refused) = (0, 0);
+        let over = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < over {
+            let ctx = within(budget).with_criticality(criticality);
+            let started = Instant::now();
+            // Some 2 ms each, and half as many callers again as the line has room for.
+            match sql!("nap_alone", "select cast(pg_sleep(0.002) as text)")
+                .one::<String>(&yard.db.read(&ctx))
+                .await
+            {
+                Ok(_) => served += 1,
+                Err(error) => {
+                    assert!(matches!(error.kind(), Kind::Overloaded | Kind::Deadline), "{error:?}");
+                    refused += 1;
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+            let took = started.elapsed();
+            // A machine that stands still for a moment is no fault of a queue; one that nobody leaves is.
+            assert!(took < budget + Duration::from_secs(5), "{took:?}");
+        }
+        (served, refused)
+    };
+    let important = join_all((0..4).map(|_| ask(Criticality::CriticalPlus)));
+    let batch = join_all((0..200).map(|_| ask(Criticality::Sheddable)));
+    let (important, batch) = tokio::join!(important, batch);
+    let sum = |counts: &[(u64, u64)]| counts.iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    let ((served, refused), (batch_served, batch_refused)) = (sum(&important), sum(&batch));
+    println!(
+        "important: {served} served, {refused} refused; batch: {batch_served} served, {batch_refused} refused"
+    );
+    assert!(batch_refused > 100, "nothing was refused, so nothing was shown");
+    assert!(served > 0 && refused * 10 < served, "{refused} important ones were refused, {served} served");
+    assert_eq!(yard.meters.gauge("db_pool_waiting", "", &[("server", "primary")]).get(), 0);
 }
 
 #[tokio::test]
@@ -189,7 +322,7 @@ async fn ten_thousand_who_leave_half_way_leave_nothing_behind() {
     };
     let mut next = 0;
     while next < 10_000 {
-        futures_util::future::join_all((next..next + 50).map(round)).await;
+        join_all((next..next + 50).map(round)).await;
         next += 50;
     }
     let marks: i64 = sql!("count_marks", "select count(*) from mark").one(&on).await.unwrap();
@@ -202,8 +335,7 @@ async fn ten_thousand_who_leave_half_way_leave_nothing_behind() {
                 .await
         })
     });
-    let pids: Vec<_> =
-        futures_util::future::join_all(all).await.into_iter().map(|pid| pid.unwrap().0).collect();
+    let pids: Vec<_> = join_all(all).await.into_iter().map(|pid| pid.unwrap().0).collect();
     assert_eq!(pids.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{pids:?}");
     assert_eq!(running(&yard, "").await.parse::<i64>().unwrap(), 0);
     assert!(yard.counted("db_statements_abandoned_total") > 1_000, "hardly anybody left half-way");
