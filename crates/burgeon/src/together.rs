@@ -285,8 +285,9 @@ impl Together {
         }
     }
 
-    /// Tells the nodes what a command has changed, before it ends.
+    /// Writes what a command has only noted, and tells the nodes what it has changed, before it ends.
     pub(crate) async fn flush(&self) {
+        self.db.flush().await;
         let Some(bus) = &self.bus else { return };
         let until = Deadline::after(Instant::now().into_std(), LAST_WORDS);
         if !bus.flushed(until).await {

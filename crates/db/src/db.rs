@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(doc)]
 use burgeon_core::Kind;
@@ -14,7 +15,11 @@ use crate::on::{Aim, Session};
 use crate::sqlite::Sqlite;
 use crate::stmt::{Class, Place};
 use crate::tx::{self, Tx};
+use crate::unwritten::Unwritten;
 use crate::{Config, Engine, Fault, Read, Server, Write, clock, postgres};
+
+/// How long a database that closes waits for what was noted and is not written yet.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// A database. Cloning shares it.
 ///
@@ -29,6 +34,7 @@ pub(crate) struct Inner {
     /// Owns what must outlive its caller: a commit under way.
     pub(crate) tasks: Tasks,
     pub(crate) meters: StatementMeters,
+    pub(crate) unwritten: Unwritten,
 }
 
 /// The two engines, a closed set.
@@ -55,7 +61,8 @@ impl Db {
             }
         };
         let meters = StatementMeters::new(meters);
-        Ok(Self(Arc::new(Inner { engine, config: config.clone(), tasks: tasks.clone(), meters })))
+        let (config, tasks, unwritten) = (config.clone(), tasks.clone(), Unwritten::new());
+        Ok(Self(Arc::new(Inner { engine, config, tasks, meters, unwritten })))
     }
 
     /// Which engine it is.
@@ -187,8 +194,19 @@ impl Db {
         healthy.map_err(Fault::into_error)
     }
 
-    /// Finishes what is queued and closes. What comes later is refused.
+    /// Writes what [`Increments`](crate::Increments) have pending without waiting for their windows, for at most 5 s; what
+    /// is added later is written at once. For whoever is about to stop the tasks that this database was opened with:
+    /// from then on Postgres gives no more connections. [`close`](Db::close) does it too.
+    pub async fn flush(&self) {
+        let writing = self.0.unwritten.flush(FLUSH).await;
+        if writing > 0 {
+            tracing::warn!(writing, "additions were still to be written when the database was closed");
+        }
+    }
+
+    /// Writes what is pending ([`flush`](Db::flush)), finishes what is queued, and closes. What comes later is refused.
     pub async fn close(&self) {
+        self.flush().await;
         match &self.0.engine {
             EngineOf::Sqlite(_) => {
                 let db = self.clone();

@@ -16,6 +16,7 @@
 //! - Each addition is written once, or its caller is told that it was not, or that nobody knows.
 //! - Rows are written in the order of their keys, so two processes that insert do not lock each other out.
 //! - A row that refuses its addition (a check) fails for those who added to it, and for nobody else.
+//! - A database that closes ends all windows and writes what is pending before; see [`Db::close`].
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -122,7 +123,8 @@ impl Increments {
     }
 
     /// Waits this long before each write, so that more is merged into it, at the price of that much latency. Default
-    /// zero: what arrives during one write is the next, which merges under load and costs nothing without.
+    /// zero: what arrives during one write is the next, which merges under load and costs nothing without. A database that
+    /// is closed, or whose process is asked to stop, does not wait for the window.
     #[must_use]
     pub fn every(self, window: Duration) -> Self {
         self.change(|inner| inner.window = window)
@@ -149,7 +151,7 @@ impl Increments {
     }
 
     /// Adds with the next write and returns at once: for what may be lost when the process dies or the database refuses
-    /// it. A failure is logged.
+    /// it. A failure is logged. A process that ends in order loses nothing: it is written before the database closes.
     ///
     /// # Errors
     /// [`Fault::Parameter`] and [`Fault::Overloaded`], as [`add`](Self::add).
@@ -176,7 +178,7 @@ impl Increments {
         state.waiting += 1;
         if !std::mem::replace(&mut state.writing, true) {
             drop(state);
-            let turn = Turn(self.0.clone());
+            let turn = Turn::begin(&self.0);
             drop(self.0.db.0.tasks.spawn("db.increments", async move { turn.0.write_all().await }));
         }
         Ok(())
@@ -203,7 +205,7 @@ impl Inner {
     async fn write_all(&self) {
         loop {
             if !self.window.is_zero() {
-                sleep(self.window).await;
+                self.wait_for_more().await;
             }
             let batch = {
                 let mut state = self.state();
@@ -215,6 +217,17 @@ impl Inner {
                 std::mem::take(&mut state.pending)
             };
             self.write(batch).await;
+        }
+    }
+
+    /// Until the window is over, or there will be no more.
+    async fn wait_for_more(&self) {
+        let db = &self.db.0;
+        let stopping = db.tasks.stopping();
+        tokio::select! {
+            () = sleep(self.window) => {}
+            () = db.unwritten.closing() => {}
+            () = stopping.cancelled() => {}
         }
     }
 
@@ -326,6 +339,13 @@ impl Key {
 /// The task that writes. Ended before its time, it leaves nobody waiting and the way free for another.
 struct Turn(Arc<Inner>);
 
+impl Turn {
+    fn begin(inner: &Arc<Inner>) -> Self {
+        inner.db.0.unwritten.enter();
+        Self(inner.clone())
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut state = self.0.state();
@@ -335,5 +355,7 @@ impl Drop for Turn {
             // Their callers hear it by the end of their senders.
             state.pending.clear();
         }
+        drop(state);
+        self.0.db.0.unwritten.leave();
     }
 }

@@ -63,6 +63,7 @@ mod sqlite;
 mod stmt;
 mod stream;
 mod tx;
+mod unwritten;
 mod value;
 
 pub use burgeon_macros::Row;

@@ -16,6 +16,7 @@ pub(crate) struct House {
     pub(crate) ctx: Ctx,
     pub(crate) meters: Meters,
     pub(crate) tasks: Tasks,
+    config: Config,
     directory: Option<TempDir>,
     _bouncer: Option<PgBouncer>,
 }
@@ -76,7 +77,14 @@ impl House {
         let meters = Meters::new();
         let tasks = Tasks::new(&meters);
         let db = Db::open(config, &tasks, &meters).await.unwrap();
-        House { db, ctx: Ctx::background(), meters, tasks, directory, _bouncer: None }
+        let (ctx, config) = (Ctx::background(), config.clone());
+        House { db, ctx, meters, tasks, config, directory, _bouncer: None }
+    }
+
+    /// The same database, opened once more.
+    pub(crate) async fn again(&self) -> Db {
+        let meters = Meters::new();
+        Db::open(&self.config, &Tasks::new(&meters), &meters).await.unwrap()
     }
 
     /// The file of a SQLite database.

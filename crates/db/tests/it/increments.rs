@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use burgeon_core::Kind;
 use burgeon_db::{Fault, Increments, sql};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use tokio::time::timeout;
 
 use crate::house::{House, on_both_engines, within};
 
@@ -12,7 +13,15 @@ on_both_engines!(
     a_thousand_additions_are_a_few_writes_and_none_is_lost,
     a_row_that_refuses_fails_for_its_own_callers_only,
     what_is_only_noted_is_written_too,
+    what_waits_for_its_window_is_written_before_the_database_closes,
+    flushed_it_is_written_and_there_are_no_windows_any_more,
+    tasks_that_stop_do_not_wait_for_a_window,
 );
+
+/// Longer than anybody waits for a test.
+const WINDOW: Duration = Duration::from_secs(3_600);
+/// How long something may take on any machine before it is called hanging.
+const HANG: Duration = Duration::from_secs(30);
 
 async fn table(house: &House) {
     let on = house.db.write(&house.ctx);
@@ -81,4 +90,42 @@ async fn what_is_only_noted_is_written_too(house: House) {
     updates.add(&house.ctx, 1, 11).await.unwrap();
     updates.add(&house.ctx, 2, 11).await.unwrap();
     assert_eq!((count(&house, 1).await, count(&house, 2).await), (Some(111), None));
+}
+
+async fn what_waits_for_its_window_is_written_before_the_database_closes(house: House) {
+    table(&house).await;
+    let tally = Increments::new(&house.db, "add_tally", "tally", "id", "count").or_insert().every(WINDOW);
+    for _ in 0..3 {
+        tally.note(1, 5).unwrap();
+    }
+    let (added, ()) =
+        timeout(HANG, join(tally.add(&house.ctx, 2, 7), house.db.close())).await.expect("it waits");
+    added.unwrap();
+    let again = house.again().await;
+    let counts: Vec<i64> = sql!("all_tallies", "select count from tally order by id")
+        .all(&again.read(&house.ctx))
+        .await
+        .unwrap();
+    assert_eq!(counts, [15, 7]);
+    // What comes now is refused, and nobody waits a window long to hear it.
+    let late = timeout(HANG, tally.add(&house.ctx, 1, 1)).await.expect("it waits").unwrap_err();
+    assert_eq!(late.kind(), Kind::Unavailable, "{late:?}");
+}
+
+async fn flushed_it_is_written_and_there_are_no_windows_any_more(house: House) {
+    table(&house).await;
+    let tally = Increments::new(&house.db, "add_tally", "tally", "id", "count").or_insert().every(WINDOW);
+    tally.note(1, 5).unwrap();
+    timeout(HANG, house.db.flush()).await.expect("it waits");
+    assert_eq!(count(&house, 1).await, Some(5));
+    timeout(HANG, tally.add(&house.ctx, 1, 1)).await.expect("it waits").unwrap();
+    assert_eq!(count(&house, 1).await, Some(6));
+}
+
+async fn tasks_that_stop_do_not_wait_for_a_window(house: House) {
+    table(&house).await;
+    let tally = Increments::new(&house.db, "add_tally", "tally", "id", "count").every(WINDOW);
+    tally.note(1, 1).unwrap();
+    // Else it would be named as one that had to be aborted.
+    house.tasks.stop(HANG).await.unwrap();
 }
