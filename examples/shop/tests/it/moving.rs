@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use burgeon::db::{Config, Db, sql};
+use burgeon::{Ctx, Meters, Tasks};
 use burgeon_services::Postgres;
 use burgeon_test::Processes;
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ async fn the_books_of_a_year_are_moved_while_the_shop_is_read_and_sum_up_to_the_
     let run = |database: &str, arguments: &[&str]| json(&shop(&folder, database, arguments));
     let report = |database: &str| run(database, &["report", "--monthly", "--json"]);
 
+    fill_the_shelves(&file).await;
     // Beside the process that serves.
     let export = books(&folder);
     let imported = run(&file, &["import", export.to_str().expect("a path"), "--json"]);
@@ -102,6 +105,17 @@ async fn the_books_of_a_year_are_moved_while_the_shop_is_read_and_sum_up_to_the_
         .expect("psql runs");
     assert_eq!(count.trim(), format!("{0}|{0}", bought + 1), "an order that was taken is not there");
     assert!(moved_shop.node(0).terminate().await.success());
+}
+
+/// However long the move takes, nobody is told that something is sold out.
+async fn fill_the_shelves(file: &str) {
+    let meters = Meters::new();
+    let db = Db::open(&Config::at(file), &Tasks::new(&meters), &meters).await.expect("the file opens");
+    let filled = sql!("test_fill_shelves", "update inventory_stock set available = 1000000000")
+        .execute(&db.write(&Ctx::background()))
+        .await;
+    assert_eq!(filled.expect("stock is put"), 100);
+    db.close().await;
 }
 
 /// So many lines of the real year are moved where nothing else is said: a debug build takes its time for all of them.
