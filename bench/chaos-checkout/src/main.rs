@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bench_report::chaos::Chaos;
 use burgeon_resilience::random::{Dice, below};
-use clap::Parser;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -25,20 +25,6 @@ use crate::books::Books;
 use crate::shop::{Answer, Shop, Site};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// kill -9 and restart amid concurrent checkouts, on both engines.
-#[derive(Parser)]
-struct Args {
-    /// What the dice start from; printed first, so that a failure can be replayed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// A hundred kills per engine instead of twenty.
-    #[arg(long)]
-    long: bool,
-    /// Only this engine: sqlite or postgres.
-    #[arg(long)]
-    engine: Option<String>,
-}
 
 /// What one buyer wants: products and quantities, sorted by product.
 type Wish = Vec<(i64, i64)>;
@@ -57,31 +43,21 @@ const BUYERS: usize = 100;
 const FIRST_START: Duration = Duration::from_secs(180);
 const RESTART: Duration = Duration::from_secs(30);
 
+const ENGINES: [&str; 2] = ["sqlite", "postgres"];
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("seed {seed}");
+    let mut chaos =
+        Chaos::from_args("kill -9 and restart amid concurrent checkouts, on both engines.", &ENGINES);
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
-    let kills = if args.long { 100 } else { 20 };
-    let (mut passed, mut failed) = (0, 0);
-    for engine in ["sqlite", "postgres"] {
-        if args.engine.as_deref().is_some_and(|only| only != engine) {
-            continue;
-        }
-        match experiment(repository, engine, kills, seed).await {
-            Ok(story) => {
-                passed += 1;
-                println!("{engine}: {story}");
-            }
-            Err(error) => {
-                failed += 1;
-                println!("{engine}: FAILED: {error}");
-            }
+    let kills = if chaos.long { 100 } else { 20 };
+    for engine in ENGINES {
+        if chaos.wants(engine) {
+            let ended = experiment(repository, engine, kills, chaos.seed).await;
+            chaos.tell(engine, ended);
         }
     }
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    chaos.finish()
 }
 
 async fn experiment(repository: &Path, engine: &str, kills: usize, seed: u64) -> Result<String, Failure> {

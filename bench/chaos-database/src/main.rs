@@ -19,32 +19,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use bench_report::chaos::Chaos;
 use burgeon_core::{Criticality, Ctx};
 use burgeon_db::{Config, Db, sql};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::{Dice, below};
 use burgeon_runtime::Tasks;
 use burgeon_services::{PgBouncer, PoolMode, Postgres, Proxy};
-use clap::Parser;
 use tokio::time::{Instant, sleep};
 
 use crate::load::{HANG, Ledger, Load, Shape};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// A database that restarts, falls silent, is flooded, is pooled, or is slow, under load.
-#[derive(Parser)]
-struct Args {
-    /// What the dice start from; printed first, so that a failure can be replayed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Ten restarts instead of two, and longer loads.
-    #[arg(long)]
-    long: bool,
-    /// Only this fault: restart, pooler, silence, flood, slow.
-    #[arg(long)]
-    only: Option<String>,
-}
 
 const RECOVERY: Duration = Duration::from_secs(2);
 /// How long the server is silent.
@@ -61,39 +47,31 @@ const STEADY: Shape = Shape {
     criticality: Criticality::Critical,
 };
 
+const PARTS: [&str; 5] = ["restart", "pooler", "silence", "flood", "slow"];
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("seed {seed}");
-    let dice = Dice::seeded(seed);
-    let restarts = if args.long { 10 } else { 2 };
-    let reads = if args.long { 20_000 } else { 4_000 };
-    let (mut passed, mut failed) = (0, 0);
-    for fault in ["restart", "pooler", "silence", "flood", "slow"] {
-        if args.only.as_deref().is_some_and(|only| only != fault) {
+    let mut chaos = Chaos::from_args(
+        "A database that restarts, falls silent, is flooded, is pooled, or is slow, under load.",
+        &PARTS,
+    );
+    let dice = Dice::seeded(chaos.seed);
+    let restarts = if chaos.long { 10 } else { 2 };
+    let reads = if chaos.long { 20_000 } else { 4_000 };
+    for fault in PARTS {
+        if !chaos.wants(fault) {
             continue;
         }
-        let story = match fault {
+        let ended = match fault {
             "restart" => restart(&dice, restarts).await,
             "pooler" => pooler(&dice, restarts).await,
             "silence" => silence().await,
             "flood" => flood(reads).await,
             _ => slow(reads).await,
         };
-        match story {
-            Ok(story) => {
-                passed += 1;
-                println!("{fault}: {story}");
-            }
-            Err(error) => {
-                failed += 1;
-                println!("{fault}: FAILED: {error}");
-            }
-        }
+        chaos.tell(fault, ended);
     }
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    chaos.finish()
 }
 
 /// A server of its own, and a client of it.

@@ -106,15 +106,15 @@ pub async fn run(site: &Site, synchronous: bool) -> Result<String, Failure> {
         .lines()
         .filter_map(|line| line.parse().ok())
         .collect();
-    let ledger = lock(&ledger);
-    let lost: Vec<&(u64, Instant)> =
-        ledger.acknowledged.iter().filter(|(id, _)| !kept.contains(id)).collect();
     let mut told_bytes = 0_f64;
     for node in &site.nodes {
         let metrics = node.metrics().await?;
         let told = metrics.lines().find_map(|line| line.strip_prefix("db_lost_bytes ")?.trim().parse().ok());
         told_bytes = told_bytes.max(told.unwrap_or(0.0));
     }
+    let ledger = lock(&ledger);
+    let lost: Vec<&(u64, Instant)> =
+        ledger.acknowledged.iter().filter(|(id, _)| !kept.contains(id)).collect();
     let gap = widest_gap(&ledger.read, killed);
     let story = format!(
         "{} writes acknowledged, {} of them lost; reads went without an answer for at most {:.1} s; the first write was \

@@ -15,28 +15,14 @@ mod site;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use bench_report::chaos::Chaos;
 use burgeon_resilience::random::Dice;
-use clap::Parser;
 use tokio::time::sleep;
 
 use crate::pairs::Manners;
 use crate::site::{Reads, Site};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Replicas that lag, pause, die and are promoted, under clients that read their own writes.
-#[derive(Parser)]
-struct Args {
-    /// What the dice start from; printed first, so that a failure can be replayed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Twenty times as many pairs.
-    #[arg(long)]
-    long: bool,
-    /// Only this part: replicas, cap, synchronous or asynchronous.
-    #[arg(long)]
-    only: Option<String>,
-}
 
 const PAIRS: u64 = 10_000;
 const SCENES: u64 = 5;
@@ -47,9 +33,10 @@ fn main() -> ExitCode {
     if std::env::var_os("CHAOS_NODE").is_some() {
         return node::run();
     }
-    let args = Args::parse();
-    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("seed {seed}");
+    let mut chaos = Chaos::from_args(
+        "Replicas that lag, pause, die and are promoted, under clients that read their own writes.",
+        &["replicas", "cap", "synchronous", "asynchronous"],
+    );
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -57,45 +44,36 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let pairs = if args.long { PAIRS * 20 } else { PAIRS };
-    let wants = |part: &str| args.only.as_deref().is_none_or(|only| only == part);
-    let mut results = Vec::new();
-    runtime.block_on(async {
-        if wants("replicas") || wants("cap") {
-            match Site::open().await {
-                Ok(site) => {
-                    if wants("replicas") {
-                        results.push((
-                            "replicas",
-                            told(&site, replicas(&site, pairs, Dice::seeded(seed)).await),
-                        ));
-                    }
-                    if wants("cap") {
-                        results.push(("cap", told(&site, cap::run(&site).await)));
-                    }
+    runtime.block_on(run(&mut chaos));
+    chaos.finish()
+}
+
+async fn run(chaos: &mut Chaos) {
+    let pairs = if chaos.long { PAIRS * 20 } else { PAIRS };
+    if chaos.wants("replicas") || chaos.wants("cap") {
+        match Site::open().await {
+            Ok(site) => {
+                if chaos.wants("replicas") {
+                    let ended = replicas(&site, pairs, Dice::seeded(chaos.seed)).await;
+                    chaos.tell("replicas", told(&site, ended));
                 }
-                Err(error) => results.push(("site", Err(error.to_string()))),
+                if chaos.wants("cap") {
+                    let ended = cap::run(&site).await;
+                    chaos.tell("cap", told(&site, ended));
+                }
             }
-        }
-        for (part, synchronous) in [("synchronous", true), ("asynchronous", false)] {
-            if wants(part) {
-                let ended = match Site::open().await {
-                    Ok(site) => told(&site, failover::run(&site, synchronous).await),
-                    Err(error) => Err(error.to_string()),
-                };
-                results.push((part, ended));
-            }
-        }
-    });
-    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
-    for (part, result) in &results {
-        match result {
-            Ok(story) => println!("{part}: {story}"),
-            Err(error) => println!("{part}: FAILED: {error}"),
+            Err(error) => chaos.tell("site", Err(error)),
         }
     }
-    println!("{} passed, {failed} failed", results.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    for (part, synchronous) in [("synchronous", true), ("asynchronous", false)] {
+        if chaos.wants(part) {
+            let ended = match Site::open().await {
+                Ok(site) => told(&site, failover::run(&site, synchronous).await),
+                Err(error) => Err(error.to_string()),
+            };
+            chaos.tell(part, ended);
+        }
+    }
 }
 
 fn told(site: &Site, result: Result<String, Failure>) -> Result<String, String> {

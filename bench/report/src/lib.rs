@@ -1,5 +1,7 @@
 //! How every bench speaks: one JSON object per line, or a table for people.
 
+pub mod chaos;
+
 use std::io::Write as _;
 
 /// Collects and prints one bench's lines.
