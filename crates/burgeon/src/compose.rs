@@ -207,7 +207,7 @@ impl Composed {
                 self.prepare().await?;
                 drop(claim);
                 // What it changes must be heard by the nodes that run.
-                self.together.refuse_deafness().await
+                self.together.refuse_apart().await
             }
             // Whoever serves has brought the database up to date, and is about its first start itself.
             Claimed::Theirs(holder) => {

@@ -5,6 +5,7 @@
 //! several things.
 
 use burgeon_cluster::Scope;
+use burgeon_cluster::limits::Place;
 use burgeon_db::Engine;
 use serde::Serialize;
 
@@ -29,12 +30,16 @@ impl Primitive {
     }
 }
 
-/// All there are, on a database of this engine and with a bus that reaches so far.
-pub(crate) fn primitives(engine: Engine, bus: Scope) -> Vec<Primitive> {
+/// All there are, on a database of this engine, with a bus that reaches so far, and with limits that are counted there.
+pub(crate) fn primitives(engine: Engine, bus: Scope, limits: Place) -> Vec<Primitive> {
     // A SQLite file is one process's.
     let database = match engine {
         Engine::Postgres => Scope::Cluster,
         Engine::Sqlite => Scope::Local,
+    };
+    let (counted, counted_in) = match limits {
+        Place::Database => (database, "a table"),
+        Place::Redis => (Scope::Cluster, "Redis"),
     };
     let shared = |name, scope, kept_in| Primitive {
         name,
@@ -60,7 +65,7 @@ pub(crate) fn primitives(engine: Engine, bus: Scope) -> Vec<Primitive> {
         shared("causal positions", Scope::Cluster, "the visitor's signed cookie and header"),
         shared("members", database, "a table"),
         shared("leases", database, "a table"),
-        shared("shared limits", database, "a table"),
+        shared("shared limits", counted, counted_in),
         shared("bus", bus, "nowhere: told to whoever is there"),
         shared("caches", bus, "memory; what makes a value wrong is told by the bus"),
         own("connection pools", "memory", "as many connections again: what is configured counts per node"),
@@ -83,7 +88,7 @@ mod tests {
     #[test]
     fn on_postgres_nothing_is_wrong_beside_others_unless_the_bus_is_kept_in_the_process() {
         let wrong = |bus| -> Vec<_> {
-            let all = primitives(Engine::Postgres, bus);
+            let all = primitives(Engine::Postgres, bus, Place::Database);
             all.into_iter().filter(Primitive::is_wrong_beside_others).map(|one| one.name).collect()
         };
         assert_eq!(wrong(Scope::Cluster), [""; 0]);
@@ -91,9 +96,21 @@ mod tests {
     }
 
     #[test]
+    fn limits_reach_as_far_as_where_they_are_counted() {
+        let limits = |engine, place| {
+            let all = primitives(engine, Scope::Local, place);
+            let limits = all.into_iter().find(|one| one.name == "shared limits").unwrap();
+            (limits.scope, limits.kept_in)
+        };
+        assert_eq!(limits(Engine::Postgres, Place::Database), (Scope::Cluster, "a table"));
+        assert_eq!(limits(Engine::Sqlite, Place::Database), (Scope::Local, "a table"));
+        assert_eq!(limits(Engine::Sqlite, Place::Redis), (Scope::Cluster, "Redis"));
+    }
+
+    #[test]
     fn the_document_shows_the_list() {
         let document = include_str!("../../../docs/cluster.md");
-        for one in primitives(Engine::Postgres, Scope::Cluster) {
+        for one in primitives(Engine::Postgres, Scope::Cluster, Place::Database) {
             let row = format!("| {} | {} | {} | {} |", one.name, one.scope, one.kept_in, one.second_node);
             assert!(document.contains(&row), "docs/cluster.md lacks:\n{row}");
         }

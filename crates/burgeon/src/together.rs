@@ -116,6 +116,7 @@ impl Together {
             roles: Vec::new(),
             address: String::new(),
             bus: String::new(),
+            limits: String::new(),
         };
         Ok(Self {
             application: name.application,
@@ -146,13 +147,7 @@ impl Together {
             let made = match () {
                 () if need.is::<Bus>() => self.bus().map(|bus| drop(parts.put(bus, "Burgeon"))),
                 () if need.is::<Caches>() => self.caches().map(|caches| drop(parts.put(caches, "Burgeon"))),
-                () if need.is::<Limits>() => {
-                    let (db, members, meters) = (&self.db, &self.members, &self.meters);
-                    let limits =
-                        self.limits.get_or_insert_with(|| Limits::new(db, Some(members.clone()), meters));
-                    parts.put(limits.clone(), "Burgeon");
-                    Ok(())
-                }
+                () if need.is::<Limits>() => self.limits().map(|limits| drop(parts.put(limits, "Burgeon"))),
                 () => Ok(()),
             };
             made.map_err(|error| StartError::because(format!("`{}` cannot be made", need.name), error))?;
@@ -186,6 +181,19 @@ impl Together {
         self.caches.clone().ok_or_else(|| Error::internal("the caches could not be made before"))
     }
 
+    fn limits(&mut self) -> Result<Limits> {
+        if self.limits.is_none() {
+            let place = self.config.limits;
+            let store = match place {
+                limits::Place::Database => limits::Store::from(&self.db),
+                limits::Place::Redis => self.brokers.redis.limits(&self.tasks, &self.meters)?,
+            };
+            self.about.limits = place.name().to_owned();
+            self.limits = Some(Limits::new(store, Some(self.members.clone()), &self.meters));
+        }
+        self.limits.clone().ok_or_else(|| Error::internal("the limits could not be made before"))
+    }
+
     /// The node's part in the process's life: joins before anybody is let in, leaves after the last has gone.
     pub(crate) fn service(self) -> Service {
         Service::new("cluster", async move |life: Life| {
@@ -214,11 +222,12 @@ impl Together {
                     "beside another node"
                 );
             }
-            if let Some(why) = unheard(&self.members, &self.about, self.reach) {
+            if let Some(why) = wrong_here(&self.members, &self.about, self.reach) {
                 return Err(Error::unavailable(why));
             }
         }
-        if self.limits.is_some() {
+        // In Redis they leave by themselves.
+        if self.limits.is_some() && self.config.limits == limits::Place::Database {
             limits::sweep(&self.db, &self.tasks);
         }
         if let Some(caches) = &self.caches {
@@ -237,7 +246,7 @@ impl Together {
         self.brokers.redis.tell_the_probes(health);
         let (members, about, reach) = (self.members.clone(), self.about.clone(), self.reach);
         health.check("cluster", move || {
-            let why = unheard(&members, &about, reach);
+            let why = wrong_here(&members, &about, reach);
             async move { why.map_or(Ok(()), |why| Err(Error::unavailable(why))) }
         });
         let members = self.members.clone();
@@ -272,9 +281,11 @@ impl Together {
         }));
     }
 
-    /// Refuses a command whose changes the nodes that live would not hear of. On SQLite they look at the file.
-    pub(crate) async fn refuse_deafness(&self) -> Result<(), StartError> {
-        if self.bus.is_none() || self.db.engine() == Engine::Sqlite {
+    /// Refuses a command whose changes the nodes that live would not hear of, or that would not count with them. On SQLite they
+    /// look at the file.
+    pub(crate) async fn refuse_apart(&self) -> Result<(), StartError> {
+        let is_alone = self.bus.is_none() && self.limits.is_none();
+        if is_alone || self.db.engine() == Engine::Sqlite {
             return Ok(());
         }
         let alive = members::alive(&self.db).await;
@@ -298,8 +309,9 @@ impl Together {
     }
 }
 
-/// Why this node must not work: an older member's bus and its own do not meet. Of two such nodes the younger gives way.
-fn unheard(members: &Members, about: &About, reach: Scope) -> Option<String> {
+/// Why this node must not work: what it shares with an older member does not meet that one's. Of two such nodes the younger gives
+/// way.
+fn wrong_here(members: &Members, about: &About, reach: Scope) -> Option<String> {
     members
         .alive()
         .iter()
@@ -307,8 +319,13 @@ fn unheard(members: &Members, about: &About, reach: Scope) -> Option<String> {
         .find_map(|older| apart(about, reach, older))
 }
 
-/// Why these two would not hear each other, though both have something to say.
+/// Why these two are not one application.
 fn apart(about: &About, reach: Scope, other: &Member) -> Option<String> {
+    deaf(about, reach, other).or_else(|| counting_apart(about, other))
+}
+
+/// Why these two would not hear each other, though both have something to say.
+fn deaf(about: &About, reach: Scope, other: &Member) -> Option<String> {
     let silent = about.bus.is_empty() || other.about.bus.is_empty();
     let meet = reach == Scope::Cluster && about.bus == other.about.bus;
     (!silent && !meet).then(|| {
@@ -323,9 +340,21 @@ fn apart(about: &About, reach: Scope, other: &Member) -> Option<String> {
     })
 }
 
+/// Why these two would allow twice as much, though both count. A node of a version that does not say where it counts is believed.
+fn counting_apart(about: &About, other: &Member) -> Option<String> {
+    let silent = about.limits.is_empty() || other.about.limits.is_empty();
+    (!silent && about.limits != other.about.limits).then(|| {
+        format!(
+            "wrong beside the node {}, which lives already: shared limits (here: {}; there: {}). Each would count for itself: \
+             `cluster.limits` must be the same on all nodes",
+            other.about.name, about.limits, other.about.limits
+        )
+    })
+}
+
 /// What two nodes have for themselves alone that do not hear each other.
 fn wrong() -> String {
-    let wrong = primitives(Engine::Postgres, Scope::Local);
+    let wrong = primitives(Engine::Postgres, Scope::Local, limits::Place::Database);
     let wrong: Vec<_> = wrong.iter().filter(|one| one.is_wrong_beside_others()).map(|one| one.name).collect();
     wrong.join(", ")
 }

@@ -214,7 +214,8 @@ async fn inspect(app: App, mut settings: Settings) -> Result<(Composed, tempfile
 /// How far what the application knows reaches, by its configuration alone: nothing is opened.
 fn scopes(settings: &Settings, rest: &ArgMatches) -> Result<ExitCode, StartError> {
     let engine = settings.sections.database.engine().map_err(StartError::new)?;
-    let primitives = primitives(engine, reach(settings.sections.cluster.link, engine)?);
+    let cluster = &settings.sections.cluster;
+    let primitives = primitives(engine, reach(cluster.link, engine)?, cluster.limits);
     print(
         rest,
         || {

@@ -1,8 +1,8 @@
-//! The section `[cluster]`: what this node is called, and what carries its bus.
+//! The section `[cluster]`: what this node is called, what carries its bus, and where shared limits are counted.
 
 use serde::{Deserialize, Serialize};
 
-use crate::bus;
+use crate::{bus, limits};
 
 /// Settings of what makes many nodes one application.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -15,6 +15,10 @@ pub struct Config {
     /// database, and the process itself on SQLite. The same on all nodes: one on another link than the members that live
     /// already does not start. With `process` a second node does not start if anything needs to hear of the other.
     pub link: Carrier,
+    /// Where shared limits are counted: `database`, or `redis` (see `[redis]`), where a decision costs less and a restart may
+    /// forget it. Default `database`. The same on all nodes that count any: one that would count elsewhere than the members
+    /// that live already does not start. What happens while it does not answer, each limit says itself (`when_lost`).
+    pub limits: limits::Place,
     /// How the bus is kept.
     pub bus: bus::Config,
 }

@@ -33,5 +33,5 @@ pub use scope::Scope;
 
 /// The tables of leases, members and limits, for the migrator.
 pub fn migrations() -> &'static [burgeon_db::Migration] {
-    burgeon_db::migrations!["0001_cluster.sql"]
+    burgeon_db::migrations!["0001_cluster.sql", "0002_limits_of_members.sql"]
 }

@@ -70,6 +70,17 @@ pub enum WhenLost {
     Refuse,
 }
 
+/// Where limits are kept, as it is written in a configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A table of the application's own database.
+    #[default]
+    Database,
+    /// Redis.
+    Redis,
+}
+
 /// Where limits are kept.
 #[derive(Clone)]
 pub enum Store {
@@ -158,6 +169,16 @@ impl Config {
 
     fn alone(&self) -> rate::Config {
         rate::Config { limit: self.limit, per: self.per, burst: self.burst, ..rate::Config::default() }
+    }
+}
+
+impl Place {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Redis => "redis",
+        }
     }
 }
 

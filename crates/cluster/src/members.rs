@@ -52,6 +52,9 @@ pub struct About {
     /// What carries its bus and how often it beats, as [`Link::fingerprint`](crate::bus::Link::fingerprint) says it; empty
     /// when it has none. Two nodes hear each other only if it is the same.
     pub bus: String,
+    /// Where it counts shared limits, as [`limits::Place::name`](crate::limits::Place::name) says it; empty when it counts none.
+    /// Two nodes count together only if it is the same.
+    pub limits: String,
 }
 
 /// A node that lives, as far as the database knows.
@@ -95,6 +98,7 @@ struct MemberRow {
     roles: String,
     address: String,
     bus: String,
+    limits: String,
     since: i64,
 }
 
@@ -182,12 +186,12 @@ impl Members {
         let write = db.write(&ctx);
         sql!(
             "touch_member",
-            sqlite: "insert into burgeon_member (node, name, version, roles, address, bus, joined, seen)
-                     values ($1, $2, $3, $4, $5, $6, cast(unixepoch('subsec') * 1000000 as integer),
+            sqlite: "insert into burgeon_member (node, name, version, roles, address, bus, limits, joined, seen)
+                     values ($1, $2, $3, $4, $5, $6, $7, cast(unixepoch('subsec') * 1000000 as integer),
                              cast(unixepoch('subsec') * 1000000 as integer))
                      on conflict (node) do update set seen = excluded.seen",
-            postgres: "insert into burgeon_member (node, name, version, roles, address, bus, joined, seen)
-                       values ($1, $2, $3, $4, $5, $6, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+            postgres: "insert into burgeon_member (node, name, version, roles, address, bus, limits, joined, seen)
+                       values ($1, $2, $3, $4, $5, $6, $7, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
                                (extract(epoch from clock_timestamp()) * 1000000)::bigint)
                        on conflict (node) do update set seen = excluded.seen",
             inner.node.to_string(),
@@ -195,7 +199,8 @@ impl Members {
             about.version.clone(),
             about.roles.join(" "),
             about.address.clone(),
-            about.bus.clone()
+            about.bus.clone(),
+            about.limits.clone()
         )
         .execute(&write)
         .await?;
@@ -251,6 +256,7 @@ impl MemberRow {
                 roles: self.roles.split_whitespace().map(str::to_owned).collect(),
                 address: self.address,
                 bus: self.bus,
+                limits: self.limits,
             },
             since: Duration::from_micros(u64::try_from(self.since).unwrap_or(0)),
         })
@@ -268,9 +274,9 @@ pub async fn alive(db: &Db) -> Result<Vec<Member>> {
 async fn living(db: &Db, ctx: &Ctx) -> Result<Vec<MemberRow>> {
     sql!(
         "living_members",
-        sqlite: "select node, name, version, roles, address, bus, seen - joined as since from burgeon_member
+        sqlite: "select node, name, version, roles, address, bus, limits, seen - joined as since from burgeon_member
                  where seen > cast(unixepoch('subsec') * 1000000 as integer) - $1 order by joined, node",
-        postgres: "select node, name, version, roles, address, bus, seen - joined as since from burgeon_member
+        postgres: "select node, name, version, roles, address, bus, limits, seen - joined as since from burgeon_member
                    where seen > (extract(epoch from clock_timestamp()) * 1000000)::bigint - $1 order by joined, node",
         GONE.as_micros() as i64
     )

@@ -2,6 +2,7 @@
 
 use burgeon_cache::far::Far;
 use burgeon_cluster::bus::Link;
+use burgeon_cluster::limits;
 use burgeon_core::{Error, Result};
 use burgeon_meter::Meters;
 use burgeon_runtime::{Health, Tasks};
@@ -28,11 +29,15 @@ impl Broker {
         Err(absent())
     }
 
+    pub(crate) fn limits(&mut self, _: &Tasks, _: &Meters) -> Result<limits::Store> {
+        Err(absent())
+    }
+
     pub(crate) fn tell_the_probes(&self, _: &Health) {}
 }
 
 fn absent() -> Error {
     Error::invalid(
-        "this program was built without Redis: build it with the feature `redis` of the crate `burgeon`",
+        "this program was built without Redis: build it with the feature `redis` of the crate `burgeon` (`features = [\"redis\"]`)",
     )
 }

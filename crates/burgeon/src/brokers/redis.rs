@@ -2,6 +2,7 @@
 
 use burgeon_cache::far::Far;
 use burgeon_cluster::bus::Link;
+use burgeon_cluster::limits;
 use burgeon_core::{Error, Result};
 use burgeon_meter::Meters;
 use burgeon_redis::{Config, Redis, State};
@@ -37,6 +38,11 @@ impl Broker {
         Ok(Far::redis(&self.redis("cache.far.store", tasks, meters)?, application))
     }
 
+    /// Where shared limits are counted.
+    pub(crate) fn limits(&mut self, tasks: &Tasks, meters: &Meters) -> Result<limits::Store> {
+        Ok(limits::Store::from(&self.redis("cluster.limits", tasks, meters)?))
+    }
+
     /// What `/readyz` says of it: trouble with it makes the node slower and not wrong.
     pub(crate) fn tell_the_probes(&self, health: &Health) {
         let Some(redis) = self.handle.clone() else { return };
@@ -50,7 +56,7 @@ impl Broker {
     fn redis(&mut self, wants: &str, tasks: &Tasks, meters: &Meters) -> Result<Redis> {
         if !self.config.is_on() {
             return Err(Error::invalid(format!(
-                "`{wants}` asks for Redis, and `redis.url` is empty; write where it is"
+                "`{wants}` asks for Redis, and `redis.url` is empty; write where it is: `url = \"redis://HOST:6379\"` under `[redis]`"
             )));
         }
         match &self.handle {

@@ -12,6 +12,7 @@ mod api;
 mod app;
 mod documented;
 mod documents;
+mod limits;
 mod refused_by_the_compiler;
 mod support;
 mod together;

@@ -12,35 +12,41 @@ use tokio::time::timeout;
 use crate::support::{Place, get as fetch};
 
 /// Longer than anything here takes on the busiest machine.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// What a module was given, for the test to look at.
 #[derive(Clone)]
-struct Given {
+pub struct Given {
     caches: Caches,
     bus: Bus,
     leases: Leases,
-    members: Members,
-    limits: Limits,
+    pub members: Members,
+    pub limits: Limits,
+    pub tasks: Tasks,
 }
 
 /// An application that uses all there is.
-fn together() -> (App, Arc<OnceLock<Given>>) {
+pub fn together() -> (App, Arc<OnceLock<Given>>) {
     of_version("1.2.3")
 }
 
 fn of_version(version: &'static str) -> (App, Arc<OnceLock<Given>>) {
     let given = Arc::new(OnceLock::new());
     let keep = given.clone();
-    let module = move |caches: Caches, bus: Bus, leases: Leases, members: Members, limits: Limits| {
-        assert!(keep.set(Given { caches, bus, leases, members, limits }).is_ok());
+    let module = move |caches: Caches,
+                       bus: Bus,
+                       leases: Leases,
+                       members: Members,
+                       limits: Limits,
+                       tasks: Tasks| {
+        assert!(keep.set(Given { caches, bus, leases, members, limits, tasks }).is_ok());
         Module::new("together")
     };
     (App::new("together").version(version).module(module), given)
 }
 
 /// An application that keeps nothing beside its database.
-fn plain() -> (App, Arc<OnceLock<(Members, Tasks)>>) {
+pub fn plain() -> (App, Arc<OnceLock<(Members, Tasks)>>) {
     let given = Arc::new(OnceLock::new());
     let keep = given.clone();
     let module = move |members: Members, tasks: Tasks| {
@@ -50,7 +56,7 @@ fn plain() -> (App, Arc<OnceLock<(Members, Tasks)>>) {
     (App::new("plain").module(module), given)
 }
 
-async fn on_postgres() -> Place {
+pub async fn on_postgres() -> Place {
     let url = Postgres::shared().await.unwrap().create_database().await.unwrap();
     Place::new().with("BURGEON__DATABASE__URL", &url)
 }

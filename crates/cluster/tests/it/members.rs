@@ -19,6 +19,7 @@ fn about(name: &str) -> About {
         roles,
         address: "127.0.0.1:3000".to_owned(),
         bus: "postgres, beats every 1s".to_owned(),
+        limits: "database".to_owned(),
     }
 }
 
