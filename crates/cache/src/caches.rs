@@ -195,7 +195,7 @@ impl Caches {
     /// Everything may be out of date, in every cache of this process: somebody has changed the data who could not say what. As
     /// [`Cache::expire_all`] of each, here alone.
     pub fn distrust(&self) {
-        self.0.ears.doubt(Position::START);
+        self.0.ears.doubt(Position::START, false);
     }
 
     /// A cache of this name. The name labels its meters.

@@ -63,13 +63,16 @@ where
     /// Tells the other nodes, after the second tier: whoever hears it and loads anew must find nothing old there.
     fn rest(self: &Arc<Self>, ctx: &Ctx, what: What, floor: Position, doubt: Option<Doubt>) -> Option<Rest> {
         let Some(doubt) = doubt else {
-            self.tell(ctx, what, Telling { floor, is_doubtful: false });
+            self.tell(ctx, what, Telling::sure(floor));
             return None;
         };
         let (inner, ctx) = (self.clone(), ctx.clone());
         Some(Box::pin(async move {
-            let is_doubtful = !doubt.confirm().await;
-            inner.tell(&ctx, what, Telling { floor, is_doubtful });
+            let telling = match doubt.confirm().await {
+                true => Telling::sure(floor),
+                false => Telling::doubtful(floor, doubt.text()),
+            };
+            inner.tell(&ctx, what, telling);
         }))
     }
 
@@ -98,17 +101,22 @@ where
         let what = What::Key(shared(key), Reach::Remove);
         match held {
             None => {
-                self.tell(ctx, what, Telling { floor, is_doubtful: false });
+                self.tell(ctx, what, Telling::sure(floor));
                 Invalidation::of(None)
             }
             Some(held) => {
                 let (inner, ctx) = (self.clone(), ctx.clone());
                 self.behind(Some(Box::pin(async move {
-                    let is_doubtful = match (&inner.far, export) {
-                        (Some(far), Some(export)) => !far.replace(held, export).await,
-                        _ => !held.give_up().confirm().await,
+                    let text = held.text();
+                    let is_gone = match (&inner.far, export) {
+                        (Some(far), Some(export)) => far.replace(held, export).await,
+                        _ => held.give_up().confirm().await,
                     };
-                    inner.tell(&ctx, what, Telling { floor, is_doubtful });
+                    let telling = match is_gone {
+                        true => Telling::sure(floor),
+                        false => Telling::doubtful(floor, Some(text)),
+                    };
+                    inner.tell(&ctx, what, telling);
                 })))
             }
         }

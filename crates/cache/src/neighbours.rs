@@ -20,7 +20,7 @@ use burgeon_core::{Ctx, Deadline, Position};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::far::Burial;
+use crate::far::{Burial, Named};
 use crate::inner::Inner;
 use crate::news::{About, Desk, Heard, Telling, What};
 use crate::sync::{AtomicU64, Mutex, Ordering, hold};
@@ -168,14 +168,19 @@ where
     }
 
     /// Does what another node has done.
-    pub(crate) fn hear(&self, heard: Heard) {
+    pub(crate) fn hear(&self, heard: &Heard) {
         let (what, dialect, telling) = match heard {
-            Heard::Change { what, dialect, telling } => (what, dialect, telling),
-            Heard::Doubt { floor } => return self.doubt_everything(floor),
+            Heard::Change { what, dialect, telling } => (*what, *dialect, telling),
+            Heard::Doubt { floor, is_far } => {
+                if *is_far {
+                    self.distrust_far(Named::Everything, Burial { reach: Reach::Remove, floor: *floor });
+                }
+                return self.doubt_everything(*floor);
+            }
         };
         if telling.is_doubtful {
             // Before memory is changed: nothing old must come back from there.
-            self.distrust_far(Burial { reach: Reach::Remove, floor: telling.floor });
+            self.hear_doubt(what, telling);
         }
         if self.neighbours.as_ref().is_some_and(|neighbours| neighbours.about.dialect != dialect) {
             self.tombstones.bury_everything(Reach::Remove, telling.floor);
@@ -193,6 +198,19 @@ where
             What::Arrived(shared) => drop(self.neighbours.as_ref().map(|it| it.arrivals.send(shared))),
             What::Ask(_) | What::Echo(_) => {}
         }
+    }
+
+    /// The second tier may hold what another node has invalidated and could not tell it. Exactly that is invalidated there from here,
+    /// too, and not read from there before; what the message cannot name there is everything.
+    fn hear_doubt(&self, what: What, Telling { floor, text, .. }: &Telling) {
+        let (named, reach) = match (what, text) {
+            (What::Key(_, reach), Some(text)) => (Named::Key(text), reach),
+            (What::Tag(tag, reach), _) => (Named::Tag(tag), reach),
+            (What::All(reach), _) => (Named::Everything, reach),
+            (What::Key(..), None) => (Named::Everything, Reach::Remove),
+            (What::Arrived(_) | What::Ask(_) | What::Echo(_), _) => return,
+        };
+        self.distrust_far(named, Burial { reach, floor: *floor });
     }
 
     /// Anything may be out of date.

@@ -58,24 +58,27 @@ pub enum News {
 }
 
 /// What a cache hears.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Heard {
     /// Another node changed something, in this dialect, behind this commit.
     Change { what: What, dialect: u32, telling: Telling },
-    /// Something was said that was not heard or not understood. Who loads anew must have come at least this far.
-    Doubt { floor: Position },
+    /// Something was said that was not heard or not understood. Who loads anew must have come at least this far. `is_far`: the second
+    /// tier may hold what it told of.
+    Doubt { floor: Position, is_far: bool },
 }
 
 /// What goes with a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Telling {
     /// How far the database must be for whoever loads anew.
     pub(crate) floor: Position,
     /// Whether the second tier may still hold what was there before.
     pub(crate) is_doubtful: bool,
+    /// What the second tier calls the key, where that is of use. In doubt without it, all that is named is.
+    pub(crate) text: Option<Arc<str>>,
 }
 
-type Ear = Arc<dyn Fn(Heard) + Send + Sync>;
+type Ear = Arc<dyn Fn(&Heard) + Send + Sync>;
 
 /// The caches of this node, by the hash of their name.
 #[derive(Default)]
@@ -134,17 +137,17 @@ const STORM: usize = 1_024;
 const ASKS: Duration = Duration::from_secs(1);
 
 impl Ears {
-    pub(crate) fn add(&self, cache: u64, ear: impl Fn(Heard) + Send + Sync + 'static) {
+    pub(crate) fn add(&self, cache: u64, ear: impl Fn(&Heard) + Send + Sync + 'static) {
         write(&self.0).entry(cache).or_default().push(Arc::new(ear));
     }
 
-    /// Every value of every cache may be out of date, by what was committed up to `floor`.
-    pub(crate) fn doubt(&self, floor: Position) {
+    /// Every value of every cache may be out of date, by what was committed up to `floor`; with `is_far` in the second tier, too.
+    pub(crate) fn doubt(&self, floor: Position, is_far: bool) {
         let all: Vec<Ear> = read(&self.0).values().flatten().cloned().collect();
-        all.iter().for_each(|ear| ear(Heard::Doubt { floor }));
+        all.iter().for_each(|ear| ear(&Heard::Doubt { floor, is_far }));
     }
 
-    fn tell(&self, cache: u64, heard: Heard) {
+    fn tell(&self, cache: u64, heard: &Heard) {
         let ears = read(&self.0).get(&cache).cloned().unwrap_or_default();
         ears.iter().for_each(|ear| ear(heard));
     }
@@ -202,11 +205,11 @@ impl Desk {
     fn number(&self, about: About, what: What, telling: Telling) -> Option<u64> {
         // Held while the message gets its number, so that the queue is in their order.
         let mut waiting = hold(&self.waiting);
-        let what = match waiting.queue.len() {
-            many if many >= STORM => What::All(Reach::Remove),
-            _ => what,
+        let (what, telling) = match waiting.queue.len() {
+            many if many >= STORM => (What::All(Reach::Remove), Telling { text: None, ..telling }),
+            _ => (what, telling),
         };
-        if let Some(sequence) = waiting.covers(about, what, telling) {
+        if let Some(sequence) = waiting.covers(about, what, &telling) {
             self.meters.covered.increment();
             return Some(sequence);
         }
@@ -217,7 +220,7 @@ impl Desk {
         items.extend(self.ask(&mut waiting, about));
         waiting.high = waiting.high.join(telling.floor);
         let telling = Telling { floor: waiting.high, ..telling };
-        let stamp = self.publish(telling.message(items))?;
+        let stamp = self.publish(telling.clone().message(items))?;
         waiting.queue.push_back((stamp.sequence, (about, what)));
         waiting.latest.insert((about, what), (stamp.sequence, telling));
         Some(stamp.sequence)
@@ -228,7 +231,8 @@ impl Desk {
         let Some(mut message) = Message::read(written) else {
             // Of a newer version: its own nodes will understand the row no sooner than they hear that something was missed.
             self.meters.foreign.increment();
-            self.ears.doubt(floor);
+            // Who died may not have come to tell the second tier.
+            self.ears.doubt(floor, true);
             return;
         };
         // Who died may not have come to tell the second tier.
@@ -283,7 +287,7 @@ impl Desk {
                 }
                 None => {
                     self.meters.foreign.increment();
-                    self.ears.doubt(Position::START);
+                    self.ears.doubt(Position::START, Message::is_doubtful_in_any(&message.payload));
                 }
             },
             // What this node could not say, it has done.
@@ -296,7 +300,7 @@ impl Desk {
                 };
                 // Owed first: who finds nothing owed finds everything doubted.
                 hold(&self.owed).extend(missed);
-                self.ears.doubt(Position::START);
+                self.ears.doubt(Position::START, false);
                 self.demand();
             }
         }
@@ -306,7 +310,7 @@ impl Desk {
     fn pays(&self, node: NodeId, floor: Position) {
         if self.is_owed(node) {
             // Once more, for what was loaded since from a copy that lags.
-            self.ears.doubt(floor);
+            self.ears.doubt(floor, false);
             hold(&self.owed).remove(&node);
             self.paid.notify_waiters();
         }
@@ -344,7 +348,7 @@ impl Desk {
     }
 
     fn high(&self) -> Telling {
-        Telling { floor: hold(&self.waiting).high, is_doubtful: false }
+        Telling::sure(hold(&self.waiting).high)
     }
 
     fn apply(&self, message: &Message) {
@@ -362,9 +366,10 @@ impl Desk {
                     }
                 }
                 what => {
-                    let telling = Telling { floor: message.floor, is_doubtful: message.is_doubtful };
+                    let (floor, is_doubtful) = (message.floor, message.is_doubtful);
+                    let telling = Telling { floor, is_doubtful, text: message.text.clone() };
                     let heard = Heard::Change { what, dialect: about.dialect, telling };
-                    self.ears.tell(about.cache, heard);
+                    self.ears.tell(about.cache, &heard);
                 }
             }
         }
@@ -372,28 +377,36 @@ impl Desk {
 }
 
 impl Telling {
-    /// Nothing.
-    const fn plain() -> Self {
-        Self { floor: Position::START, is_doubtful: false }
+    /// Behind this commit, and done in the second tier, if there is one.
+    pub(crate) const fn sure(floor: Position) -> Self {
+        Self { floor, is_doubtful: false, text: None }
     }
 
-    /// The one message of a change whose commit is still to come.
-    pub(crate) fn before_commit(about: About, what: What) -> Message {
-        Self::plain().message(vec![Item { about, what }])
+    /// Behind this commit, and the second tier may not have it.
+    pub(crate) const fn doubtful(floor: Position, text: Option<Arc<str>>) -> Self {
+        Self { floor, is_doubtful: true, text }
+    }
+
+    /// The one message of a change whose commit is still to come. Whoever says it for one who died must know what the second tier
+    /// calls the key.
+    pub(crate) fn before_commit(about: About, what: What, text: Option<Arc<str>>) -> Message {
+        Self { text, ..Self::sure(Position::START) }.message(vec![Item { about, what }])
     }
 
     fn message(self, items: Vec<Item>) -> Message {
-        Message { floor: self.floor, is_doubtful: self.is_doubtful, items }
+        Message { floor: self.floor, is_doubtful: self.is_doubtful, text: self.text, items }
     }
 
-    fn covers(self, other: Self) -> bool {
-        self.floor >= other.floor && self.is_doubtful >= other.is_doubtful
+    /// Whether it says as much. Keys of one hash may have several texts.
+    fn covers(&self, other: &Self) -> bool {
+        let is_doubted = self.is_doubtful && (self.text.is_none() || self.text == other.text);
+        self.floor >= other.floor && (is_doubted || !other.is_doubtful)
     }
 }
 
 impl Waiting {
     /// The message that tells at least as much and has not left.
-    fn covers(&self, about: About, what: What, telling: Telling) -> Option<u64> {
+    fn covers(&self, about: About, what: What, telling: &Telling) -> Option<u64> {
         let stronger = match what {
             What::Key(hash, _) => [Some(What::Key(hash, Reach::Remove)), Some(What::All(Reach::Remove))],
             What::Tag(hash, _) => [Some(What::Tag(hash, Reach::Remove)), Some(What::All(Reach::Remove))],
@@ -450,7 +463,7 @@ mod tests {
     const ABOUT: About = About { cache: 1, dialect: 2 };
 
     fn at(lsn: u64) -> Telling {
-        Telling { floor: Position { timeline: 1, lsn }, is_doubtful: false }
+        Telling::sure(Position { timeline: 1, lsn })
     }
 
     #[test]
@@ -461,19 +474,27 @@ mod tests {
             waiting.latest.insert((ABOUT, what), (sequence, floor));
         };
         say(&mut waiting, 1, What::Key(7, Reach::Remove), at(5));
-        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Expire), at(5)), Some(1));
-        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), at(6)), None);
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Expire), &at(5)), Some(1));
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), &at(6)), None);
         let doubtful = Telling { is_doubtful: true, ..at(5) };
-        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), doubtful), None);
-        assert_eq!(waiting.covers(ABOUT, What::Key(8, Reach::Remove), at(5)), None);
-        assert_eq!(waiting.covers(ABOUT, What::All(Reach::Remove), at(5)), None);
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), &doubtful), None);
+        assert_eq!(waiting.covers(ABOUT, What::Key(8, Reach::Remove), &at(5)), None);
+        assert_eq!(waiting.covers(ABOUT, What::All(Reach::Remove), &at(5)), None);
         say(&mut waiting, 2, What::Key(7, Reach::Remove), at(6));
         waiting.left(1);
-        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), at(6)), Some(2));
+        assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), &at(6)), Some(2));
         say(&mut waiting, 3, What::All(Reach::Remove), at(6));
-        assert_eq!(waiting.covers(ABOUT, What::Tag(9, Reach::Remove), at(6)), Some(3));
-        assert_eq!(waiting.covers(About { cache: 3, dialect: 2 }, What::Tag(9, Reach::Remove), at(6)), None);
+        assert_eq!(waiting.covers(ABOUT, What::Tag(9, Reach::Remove), &at(6)), Some(3));
+        assert_eq!(waiting.covers(About { cache: 3, dialect: 2 }, What::Tag(9, Reach::Remove), &at(6)), None);
         waiting.left(3);
         assert!(waiting.queue.is_empty() && waiting.latest.is_empty());
+    }
+
+    #[test]
+    fn a_doubt_covers_that_of_its_own_key_and_one_of_everything_covers_all() {
+        let doubt = |text: Option<&str>| Telling { is_doubtful: true, text: text.map(Into::into), ..at(5) };
+        assert!(doubt(Some("a")).covers(&doubt(Some("a"))) && doubt(Some("a")).covers(&at(5)));
+        assert!(!doubt(Some("a")).covers(&doubt(Some("b"))) && !doubt(Some("a")).covers(&doubt(None)));
+        assert!(doubt(None).covers(&doubt(Some("b"))) && !at(5).covers(&doubt(Some("a"))));
     }
 }

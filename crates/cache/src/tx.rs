@@ -209,7 +209,7 @@ where
     let inner = cache.inner().clone();
     let tried = Arc::new(AtomicBool::new(false));
     let row = Arc::new(AtomicI64::new(0));
-    let written = inner.written_down(target.what(reach));
+    let written = inner.written_down(&target, reach);
     tx.before_commit({
         let (tried, row) = (tried.clone(), row.clone());
         move |tx| {
@@ -244,9 +244,13 @@ where
     V: Send + Sync + 'static,
 {
     /// What a transaction writes down of a change, where it must outlive this process.
-    fn written_down(&self, what: What) -> Option<Message> {
+    fn written_down(&self, target: &Target<K>, reach: Reach) -> Option<Message> {
         let neighbours = self.neighbours.as_ref().filter(|_| self.config.durable)?;
-        Some(Telling::before_commit(neighbours.about, what))
+        let text = match (target, &self.far) {
+            (Target::Key(key), Some(far)) => far.text(key),
+            _ => None,
+        };
+        Some(Telling::before_commit(neighbours.about, target.what(reach), text))
     }
 
     fn is_said(&self, row: i64) {

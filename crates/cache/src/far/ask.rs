@@ -21,6 +21,16 @@ use crate::inner::Inner;
 use crate::stored::{Life, Look, Stored};
 use crate::wire::{Head, Span};
 
+/// What another node names of the second tier.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Named<'a> {
+    /// A key by its text there.
+    Key(&'a str),
+    /// A tag by its hash.
+    Tag(u64),
+    Everything,
+}
+
 /// What a flight is to do now.
 pub(crate) enum Asked<V> {
     /// Land with this.
@@ -165,10 +175,14 @@ where
         })
     }
 
-    /// The second tier may hold what another node has invalidated and could not tell it: all of this cache is invalidated there.
-    pub(crate) fn distrust_far(&self, burial: Burial) {
-        if let Some(far) = &self.far {
-            drop(far.doubt_everything(burial));
-        }
+    /// The second tier may hold what another node has invalidated and could not tell it: it is invalidated there by this one.
+    pub(crate) fn distrust_far(&self, named: Named<'_>, burial: Burial) {
+        let Some(far) = &self.far else { return };
+        // Settled in the background.
+        drop(match named {
+            Named::Key(text) => far.doubt_text(text, burial),
+            Named::Tag(tag) => far.doubt_tag(tag, burial),
+            Named::Everything => far.doubt_everything(burial),
+        });
     }
 }

@@ -195,7 +195,7 @@ impl Doubt {
 
     /// Waits until the store has it, as long as the store may take. Not at all while the store is out of reach: then it is
     /// settled when it is back. Answers whether the store has it.
-    pub(crate) async fn confirm(self) -> bool {
+    pub(crate) async fn confirm(&self) -> bool {
         if self.desk.remote.is_shunned() {
             return !self.is_open();
         }
@@ -212,6 +212,14 @@ impl Doubt {
             }
         };
         timeout(self.desk.config.hard_timeout, settled).await.is_ok()
+    }
+
+    /// The key that it is about, if it is about one.
+    pub(crate) fn text(&self) -> Option<Arc<str>> {
+        match &self.what {
+            What::Key(text) => Some(text.as_str().into()),
+            What::Tag(_) | What::Everything => None,
+        }
     }
 
     fn is_open(&self) -> bool {

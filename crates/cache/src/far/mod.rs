@@ -36,7 +36,7 @@ use burgeon_db::Db;
 pub use self::config::{Config, Which};
 pub use crate::wire::Format;
 
-pub(crate) use self::ask::Asked;
+pub(crate) use self::ask::{Asked, Named};
 pub(crate) use self::codec::Codec;
 pub(crate) use self::desk::Doubt;
 pub(crate) use self::meters::FarMeters;

@@ -287,6 +287,16 @@ impl<K, V> Tier<K, V> {
         Some(self.desk.doubt(What::Key(key), burial))
     }
 
+    /// The same of a key that another node calls by its text.
+    pub(crate) fn doubt_text(&self, text: &str, burial: Burial) -> Doubt {
+        self.desk.doubt(What::Key(text.to_owned()), burial)
+    }
+
+    /// What the store calls the key.
+    pub(crate) fn text(&self, key: &K) -> Option<Arc<str>> {
+        self.codec.key(key, self.longest).map(Into::into)
+    }
+
     pub(crate) fn doubt_tag(&self, tag: u64, burial: Burial) -> Doubt {
         self.desk.doubt(What::Tag(store::tag(tag)), burial)
     }
@@ -313,6 +323,10 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    pub(crate) fn text(&self) -> Arc<str> {
+        self.key.as_str().into()
+    }
+
     /// There is no new value: the old one is to be invalidated.
     pub(crate) fn give_up(self) -> Doubt {
         let doubt = Doubt::of(&self.desk, What::Key(self.key.clone()));

@@ -1,8 +1,14 @@
-//! What nodes tell each other about their caches: version 1.
+//! What nodes tell each other about their caches: version 2.
 //!
-//! A message, little-endian: version (u8), flags (u8; 1: far is in doubt), the commit that what it tells of follows from
-//! (timeline u32, position u64), then items of 21 bytes: kind (u8), hash of the cache's name (u64), dialect (u32), hash of key or tag, or a number (u64).
-//! No keys, no values.
+//! A message, little-endian: version (u8), flags (u8; 1: far is in doubt, 2: a key's text follows), the commit that what it tells of
+//! follows from (timeline u32, position u64), the text if there is one (its length u16, UTF-8), then items of 21 bytes: kind (u8),
+//! hash of the cache's name (u64), dialect (u32), hash of key or tag, or a number (u64).
+//!
+//! No values, and no keys but one: that which the second tier has not been told of, and which a neighbour can name there only by
+//! its text. The flag of doubt keeps its place in every version, so that whoever does not understand the rest still knows that there
+//! is something not to be believed.
+
+use std::sync::Arc;
 
 #[cfg(test)]
 use burgeon_cluster::bus::LONGEST;
@@ -10,14 +16,15 @@ use burgeon_core::Position;
 
 use crate::tombstones::Reach;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEAD: usize = 1 + 1 + 4 + 8;
 const DOUBTFUL: u8 = 1;
+const TEXT: u8 = 2;
 const ITEM: usize = 1 + 8 + 4 + 8;
 
-/// So many items fit into one message.
+/// So many items fit into one message beside the longest text.
 #[cfg(test)]
-const MOST: usize = (LONGEST - HEAD) / ITEM;
+const MOST: usize = (LONGEST - HEAD - 2 - 1_024) / ITEM;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +33,8 @@ pub(crate) struct Message {
     pub(crate) floor: Position,
     /// Whoever says it could not reach the second tier, which may still hold what was there before.
     pub(crate) is_doubtful: bool,
+    /// What the second tier calls the key that it tells of, where that may be of use.
+    pub(crate) text: Option<Arc<str>>,
     pub(crate) items: Vec<Item>,
 }
 
@@ -62,10 +71,17 @@ pub(crate) enum What {
 
 impl Message {
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + ITEM * self.items.len());
-        bytes.extend_from_slice(&[VERSION, if self.is_doubtful { DOUBTFUL } else { 0 }]);
+        // The second tier knows none that is longer than 1 KiB.
+        let text = self.text.as_deref().and_then(|text| Some((u16::try_from(text.len()).ok()?, text)));
+        let mut bytes = Vec::with_capacity(HEAD + text.map_or(0, |(_, text)| 2 + text.len()) + ITEM * self.items.len());
+        let flags = if self.is_doubtful { DOUBTFUL } else { 0 } | if text.is_some() { TEXT } else { 0 };
+        bytes.extend_from_slice(&[VERSION, flags]);
         bytes.extend_from_slice(&self.floor.timeline.to_le_bytes());
         bytes.extend_from_slice(&self.floor.lsn.to_le_bytes());
+        if let Some((length, text)) = text {
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
         for Item { about, what } in &self.items {
             let (kind, number): (u8, u64) = match *what {
                 What::Key(hash, Reach::Remove) => (1, hash),
@@ -88,8 +104,19 @@ impl Message {
 
     /// `None`: of another version, or nonsense. It may have told of anything.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let (head, items) = bytes.split_at_checked(HEAD)?;
-        if head[0] != VERSION || head[1] & !DOUBTFUL != 0 || items.len() % ITEM != 0 {
+        let (head, rest) = bytes.split_at_checked(HEAD)?;
+        if head[0] != VERSION || head[1] & !(DOUBTFUL | TEXT) != 0 {
+            return None;
+        }
+        let (text, items) = match head[1] & TEXT {
+            0 => (None, rest),
+            _ => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let (text, items) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+                (Some(std::str::from_utf8(text).ok()?.into()), items)
+            }
+        };
+        if items.len() % ITEM != 0 {
             return None;
         }
         let floor = Position {
@@ -97,7 +124,12 @@ impl Message {
             lsn: u64::from_le_bytes(head[6..14].try_into().ok()?),
         };
         let items = items.chunks_exact(ITEM).map(Item::read).collect::<Option<_>>()?;
-        Some(Self { floor, is_doubtful: head[1] & DOUBTFUL != 0, items })
+        Some(Self { floor, is_doubtful: head[1] & DOUBTFUL != 0, text, items })
+    }
+
+    /// Whether the second tier is in doubt, in a message that may be of any version.
+    pub(crate) fn is_doubtful_in_any(bytes: &[u8]) -> bool {
+        bytes.get(1).is_none_or(|flags| flags & DOUBTFUL != 0)
     }
 }
 
@@ -143,10 +175,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_survives_the_wire(timeline: u32, lsn: u64, is_doubtful: bool, items in proptest::collection::vec(item(), 0..MOST)) {
-            let message = Message { floor: Position { timeline, lsn }, is_doubtful, items };
+        fn a_message_survives_the_wire(
+            timeline: u32,
+            lsn: u64,
+            is_doubtful: bool,
+            text in proptest::option::of(".{0,256}"),
+            items in proptest::collection::vec(item(), 0..MOST),
+        ) {
+            let text = text.map(|text| text.as_str().into());
+            let message = Message { floor: Position { timeline, lsn }, is_doubtful, text, items };
             let bytes = message.write();
             prop_assert!(bytes.len() <= LONGEST);
+            prop_assert_eq!(Message::is_doubtful_in_any(&bytes), is_doubtful);
             prop_assert_eq!(Message::read(&bytes), Some(message));
         }
 
@@ -159,13 +199,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_cut_off_is_no_message() {
+        let about = About { cache: 1, dialect: 2 };
+        let items = vec![Item { about, what: What::Key(3, Reach::Remove) }];
+        let text = Some("\"mug\"".into());
+        let whole = Message { floor: Position::START, is_doubtful: true, text, items }.write();
+        assert!(Message::read(&whole).is_some());
+        // Without its item it would be one that tells of nothing.
+        for length in (0..whole.len()).filter(|length| *length != whole.len() - ITEM) {
+            assert_eq!(Message::read(&whole[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
     fn another_version_or_kind_is_not_guessed_at() {
         let about = About { cache: 1, dialect: 2 };
         let items = vec![Item { about, what: What::All(Reach::Expire) }];
-        let message = Message { floor: Position::START, is_doubtful: false, items };
+        let message = Message { floor: Position::START, is_doubtful: true, text: None, items };
         let mut newer = message.write();
-        newer[0] = 2;
+        newer[0] = VERSION + 1;
         assert_eq!(Message::read(&newer), None);
+        // Though this much is understood.
+        assert!(Message::is_doubtful_in_any(&newer) && !Message::is_doubtful_in_any(&[VERSION + 1, 0]));
         let mut stranger = message.write();
         stranger[HEAD] = 77;
         assert_eq!(Message::read(&stranger), None);

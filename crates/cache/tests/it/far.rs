@@ -1,6 +1,7 @@
 //! The second tier: one suite over every store it may be in, and what each of them alone may suffer.
 
 mod fence;
+mod neighbours;
 #[cfg(feature = "redis")]
 mod outage;
 mod shared;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burgeon_cache::{Cache, Caches, Clock, Config, Far, Named};
+use burgeon_cluster::Bus;
+use burgeon_cluster::bus::{self, Hub, Link};
 use burgeon_core::Ctx;
 use burgeon_db::{Config as Database, Db, Migrator};
 use burgeon_meter::Meters;
@@ -41,6 +43,8 @@ enum Tier {
 /// A process, as far as caches see it.
 pub(crate) struct Node {
     pub(crate) house: House,
+    /// Where it has neighbours.
+    pub(crate) bus: Option<Bus>,
 }
 
 impl Yard {
@@ -109,8 +113,12 @@ impl Yard {
     }
 
     pub(crate) async fn postgres() -> Yard {
-        let url = Postgres::shared().await.unwrap().create_database().await.unwrap();
-        let (db, meters) = open(&url).await;
+        Self::postgres_at(&Postgres::shared().await.unwrap().create_database().await.unwrap()).await
+    }
+
+    /// The same over another address.
+    pub(crate) async fn postgres_at(url: &str) -> Yard {
+        let (db, meters) = open(url).await;
         Yard { name: "postgres", db, meters, tier: Tier::Database, _tasks: None, _directory: None }
     }
 
@@ -119,6 +127,11 @@ impl Yard {
     }
 
     pub(crate) fn node_with(&self, change: impl FnOnce(&mut Config)) -> Node {
+        self.node_on(None, change)
+    }
+
+    /// One with neighbours, who hear of each other.
+    pub(crate) fn node_on(&self, hub: Option<&Hub>, change: impl FnOnce(&mut Config)) -> Node {
         let mut config = Config { jitter: 0.0, ..Config::default() };
         // The machine that tests run on may be slower than any network.
         config.far.soft_timeout = Duration::from_secs(5);
@@ -132,8 +145,14 @@ impl Yard {
             #[cfg(feature = "redis")]
             Tier::Redis { redis, application, .. } => Far::redis(redis, application.clone()),
         };
-        let caches = Caches::with_clock(&config, &tasks, &meters, Clock::exact()).unwrap().on_far(far);
-        Node { house: House { caches, tasks, meters, ctx: Ctx::background() } }
+        let caches = Caches::with_clock(&config, &tasks, &meters, Clock::exact()).unwrap();
+        let beat = bus::Config { heartbeat: Duration::from_millis(100), ..bus::Config::default() };
+        let bus = hub.map(|hub| Bus::join(Link::InProcess(hub.clone()), beat, &tasks, &meters).unwrap());
+        let caches = match &bus {
+            Some(bus) => caches.on_bus(bus),
+            None => caches,
+        };
+        Node { house: House { caches: caches.on_far(far), tasks, meters, ctx: Ctx::background() }, bus }
     }
 
     /// How many questions the store was asked.
