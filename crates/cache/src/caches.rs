@@ -373,7 +373,8 @@ where
         let cache_name: Arc<str> = name.as_str().into();
         let far = codec.zip(shared.far.get()).map(|(codec, remote)| {
             let meters = FarMeters::new(&shared.meters, &name);
-            Tier::new(codec, &cache_name, &config.far, remote, meters, &shared.tasks)
+            let own = (&shared.tasks, shared.ears.unsettled());
+            Tier::new(codec, &cache_name, &config.far, remote, meters, own)
         });
         let hashes = Hashes::new(shared.desk.get().is_some());
         let about = About { cache: hashes::shared(name.as_str()), dialect: dialect::<K>() };

@@ -160,6 +160,11 @@ where
         version
     }
 
+    /// Whether the second tier may hold what another node has invalidated, which this one has missed.
+    pub(crate) fn has_missed_something(&self) -> bool {
+        self.neighbours.as_ref().is_some_and(|neighbours| neighbours.desk.is_owed_anything())
+    }
+
     /// Tells the other nodes what was done here.
     pub(crate) fn tell(&self, ctx: &Ctx, what: What, telling: Telling) {
         if let Some(neighbours) = &self.neighbours {
@@ -173,7 +178,7 @@ where
             Heard::Change { what, dialect, telling } => (*what, *dialect, telling),
             Heard::Doubt { floor, is_far } => {
                 if *is_far {
-                    self.distrust_far(Named::Everything, Burial { reach: Reach::Remove, floor: *floor });
+                    self.distrust_far(Named::Everything, Burial { reach: Reach::Expire, floor: *floor });
                 }
                 return self.doubt_everything(*floor);
             }

@@ -16,6 +16,9 @@
 //! - What was lost, or is not understood, may have told of anything: every value is out of date then. And it may have told of
 //!   a commit that a replica has not replayed: so each message says how far its sender has ever told of, and until a node
 //!   that was missed has said so anew, it is owed, and what is loaded meanwhile is loaded once more afterwards.
+//! - And it may have told of what the second tier still holds. So each message says whether the second tier has all that its sender has
+//!   told of; while a node is owed, the second tier is not asked, and everything there counts as out of date if the answer is no, or
+//!   if there comes none, because the node is gone.
 //!
 //! # When it breaks
 //! While not every node is heard ([`News::Aging`]) no value is served that is older than `age_unheard`. When the link is
@@ -43,6 +46,7 @@ use tokio::time::{Instant, timeout};
 use self::message::Item;
 pub(crate) use self::message::{About, Message, What};
 pub(crate) use self::outbox::{Outbox, keep};
+use crate::far::Unsettled;
 use crate::sync::{Mutex, Ordering, RwLock, hold, read, write};
 use crate::tombstones::Reach;
 
@@ -80,9 +84,13 @@ pub(crate) struct Telling {
 
 type Ear = Arc<dyn Fn(&Heard) + Send + Sync>;
 
-/// The caches of this node, by the hash of their name.
+/// The caches of this node.
 #[derive(Default)]
-pub(crate) struct Ears(RwLock<HashMap<u64, Vec<Ear>>>);
+pub(crate) struct Ears {
+    /// By the hash of their name.
+    of_caches: RwLock<HashMap<u64, Vec<Ear>>>,
+    unsettled: Unsettled,
+}
 
 /// This node's end.
 pub(crate) struct Desk {
@@ -138,17 +146,22 @@ const ASKS: Duration = Duration::from_secs(1);
 
 impl Ears {
     pub(crate) fn add(&self, cache: u64, ear: impl Fn(&Heard) + Send + Sync + 'static) {
-        write(&self.0).entry(cache).or_default().push(Arc::new(ear));
+        write(&self.of_caches).entry(cache).or_default().push(Arc::new(ear));
+    }
+
+    /// What these caches have told and the second tier does not have.
+    pub(crate) fn unsettled(&self) -> &Unsettled {
+        &self.unsettled
     }
 
     /// Every value of every cache may be out of date, by what was committed up to `floor`; with `is_far` in the second tier, too.
     pub(crate) fn doubt(&self, floor: Position, is_far: bool) {
-        let all: Vec<Ear> = read(&self.0).values().flatten().cloned().collect();
+        let all: Vec<Ear> = read(&self.of_caches).values().flatten().cloned().collect();
         all.iter().for_each(|ear| ear(&Heard::Doubt { floor, is_far }));
     }
 
     fn tell(&self, cache: u64, heard: &Heard) {
-        let ears = read(&self.0).get(&cache).cloned().unwrap_or_default();
+        let ears = read(&self.of_caches).get(&cache).cloned().unwrap_or_default();
         ears.iter().for_each(|ear| ear(heard));
     }
 }
@@ -193,6 +206,11 @@ impl Desk {
     /// Whether something of that node was missed that it has not made up for.
     pub(crate) fn is_owed(&self, node: NodeId) -> bool {
         hold(&self.owed).contains(&node)
+    }
+
+    /// Whether something was missed of any node that it has not made up for: the second tier must not be asked.
+    pub(crate) fn is_owed_anything(&self) -> bool {
+        !hold(&self.owed).is_empty()
     }
 
     /// Tells the others what was done here, and marks the context of whoever did it.
@@ -243,15 +261,24 @@ impl Desk {
             waiting.high
         };
         self.apply(&message);
+        let _in_turn = hold(&self.waiting);
         self.publish(message);
     }
 
     /// Tells the nodes that a load for all of them has ended.
     pub(crate) fn say_arrived(&self, about: About, key: u64) {
-        self.publish(self.high().message(vec![Item { about, what: What::Arrived(key) }]));
+        self.say_beside(vec![Item { about, what: What::Arrived(key) }]);
     }
 
-    fn publish(&self, message: Message) -> Option<Stamp> {
+    /// Says what is no change.
+    fn say_beside(&self, items: Vec<Item>) {
+        let waiting = hold(&self.waiting);
+        self.publish(Telling::sure(waiting.high).message(items));
+    }
+
+    /// Under the lock of those that wait: of two messages the later one knows at least of what the earlier one told.
+    fn publish(&self, mut message: Message) -> Option<Stamp> {
+        message.is_settled = self.ears.unsettled.is_none();
         match self.bus.publish(TOPIC, message.write()) {
             Ok(stamp) => {
                 self.meters.said.increment();
@@ -282,7 +309,7 @@ impl Desk {
             Delivery::Message(message) if message.is_own => hold(&self.waiting).left(message.stamp.sequence),
             Delivery::Message(message) => match Message::read(&message.payload) {
                 Some(read) => {
-                    self.pays(message.stamp.node, read.floor);
+                    self.pays(message.stamp.node, &read);
                     self.apply(&read);
                 }
                 None => {
@@ -307,10 +334,10 @@ impl Desk {
     }
 
     /// A node of which something was missed has said how far it has come: that and all before it.
-    fn pays(&self, node: NodeId, floor: Position) {
+    fn pays(&self, node: NodeId, said: &Message) {
         if self.is_owed(node) {
             // Once more, for what was loaded since from a copy that lags.
-            self.ears.doubt(floor, false);
+            self.ears.doubt(said.floor, !said.is_settled);
             hold(&self.owed).remove(&node);
             self.paid.notify_waiters();
         }
@@ -324,31 +351,32 @@ impl Desk {
         }
         let stopping = self.tasks.stopping();
         drop(self.tasks.spawn("cache.news", async move {
-            while !desk.is_settled() && !stopping.is_cancelled() {
+            while !desk.is_even() && !stopping.is_cancelled() {
                 let paid = desk.paid.notified();
                 let items = vec![Item { about: NOBODY, what: What::Ask(desk.dice.roll()) }];
-                desk.publish(desk.high().message(items));
+                desk.say_beside(items);
                 // One word is enough of each; a lost question is asked again.
                 drop(timeout(ASKS, paid).await);
             }
             desk.is_demanding.store(false, Ordering::Release);
             // One that came in between has found this at work.
-            if !desk.is_settled() && !stopping.is_cancelled() {
+            if !desk.is_even() && !stopping.is_cancelled() {
                 desk.demand();
             }
         }));
     }
 
     /// Whether nobody is owed who could still pay.
-    fn is_settled(&self) -> bool {
+    fn is_even(&self) -> bool {
         let heard: HashSet<NodeId> = self.bus.heard().into_iter().collect();
+        let gone: Vec<NodeId> = hold(&self.owed).difference(&heard).copied().collect();
+        if !gone.is_empty() {
+            // Nobody can be asked any more what they did not come to tell the second tier.
+            self.ears.doubt(Position::START, true);
+        }
         let mut owed = hold(&self.owed);
-        owed.retain(|node| heard.contains(node));
+        owed.retain(|node| !gone.contains(node));
         owed.is_empty()
-    }
-
-    fn high(&self) -> Telling {
-        Telling::sure(hold(&self.waiting).high)
     }
 
     fn apply(&self, message: &Message) {
@@ -357,7 +385,7 @@ impl Desk {
             match *what {
                 What::Ask(number) => {
                     let items = vec![Item { about: *about, what: What::Echo(number) }];
-                    self.publish(self.high().message(items));
+                    self.say_beside(items);
                 }
                 What::Echo(number) => {
                     let asked = hold(&self.waiting).asked.filter(|(asked, _)| *asked == number);
@@ -394,7 +422,7 @@ impl Telling {
     }
 
     fn message(self, items: Vec<Item>) -> Message {
-        Message { floor: self.floor, is_doubtful: self.is_doubtful, text: self.text, items }
+        Message { floor: self.floor, is_doubtful: self.is_doubtful, is_settled: false, text: self.text, items }
     }
 
     /// Whether it says as much. Keys of one hash may have several texts.

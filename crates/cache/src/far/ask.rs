@@ -51,6 +51,11 @@ where
         let Some(far) = self.far.as_ref().filter(|_| !self.is_behind(ctx)) else {
             return landings.iter().map(|_| Asked::Load(None)).collect();
         };
+        // For everybody at once, so it is as if it were silent.
+        if self.has_missed_something() {
+            far.desk.meters.passed_over.add(landings.len() as u64);
+            return landings.iter().map(|_| Asked::LoadInPlace).collect();
+        }
         let keys: Vec<&K> = landings.iter().map(|landing| landing.key()).collect();
         let all_have_something =
             landings.iter().all(|landing| self.at_worst(landing.hash(), landing.key(), 0).is_some());
@@ -178,11 +183,13 @@ where
     /// The second tier may hold what another node has invalidated and could not tell it: it is invalidated there by this one.
     pub(crate) fn distrust_far(&self, named: Named<'_>, burial: Burial) {
         let Some(far) = &self.far else { return };
-        // Settled in the background.
-        drop(match named {
+        let doubt = match named {
             Named::Key(text) => far.doubt_text(text, burial),
             Named::Tag(tag) => far.doubt_tag(tag, burial),
             Named::Everything => far.doubt_everything(burial),
-        });
+        };
+        doubt.tell();
+        // Settled in the background.
+        drop(doubt);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::config::Config;
-use super::doubts::{Doubts, Due, What};
+use super::doubts::{Doubts, Due, Unsettled, What};
 use super::meters::FarMeters;
 use super::remote::Remote;
 use super::store::{Burial, Place};
@@ -47,8 +47,9 @@ impl Desk {
         remote: Arc<Remote>,
         meters: FarMeters,
         tasks: Tasks,
+        unsettled: Unsettled,
     ) -> Arc<Self> {
-        let doubts = Doubts::new(config.recovery);
+        let doubts = Doubts::new(config.recovery, unsettled);
         Arc::new(Self { name, place, config, remote, meters, doubts, stepped: Notify::new(), tasks })
     }
 
@@ -194,8 +195,21 @@ impl Doubt {
     }
 
     /// Waits until the store has it, as long as the store may take. Not at all while the store is out of reach: then it is
-    /// settled when it is back. Answers whether the store has it.
+    /// settled when it is back. Answers whether the store has it; if not, the neighbours must be told.
     pub(crate) async fn confirm(&self) -> bool {
+        let is_confirmed = self.is_confirmed().await;
+        if !is_confirmed {
+            self.tell();
+        }
+        is_confirmed
+    }
+
+    /// The neighbours are about to know of it, or it comes from them.
+    pub(crate) fn tell(&self) {
+        self.desk.doubts.tell(&self.what);
+    }
+
+    async fn is_confirmed(&self) -> bool {
         if self.desk.remote.is_shunned() {
             return !self.is_open();
         }

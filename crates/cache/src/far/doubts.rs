@@ -13,8 +13,11 @@
 //! - Bounded: one too many becomes a single invalidation of everything.
 //! - Of several invalidations of one thing the last one counts, and the stronger of their reaches.
 //! - What was raised again while it was under way stays in doubt: the store may have confirmed the earlier one.
+//! - What the neighbours were told before the store had it is counted until it has ([`Unsettled`]): a neighbour that missed the message
+//!   learns from any later one whether there is anything in the store that it must not believe.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::store::Burial;
@@ -31,9 +34,14 @@ pub(crate) enum What {
     Everything,
 }
 
+/// How many doubts of all caches of this node the neighbours know of, and the store does not. Cloning shares it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unsettled(Arc<AtomicUsize>);
+
 /// The doubts of one cache.
 pub(crate) struct Doubts {
     most: usize,
+    unsettled: Unsettled,
     // Not a tokio mutex: nothing awaits under it.
     queue: Mutex<Queue>,
     /// How many there are, for readers, who nearly always find none.
@@ -54,6 +62,8 @@ struct Doubt {
     number: u64,
     /// Somebody else brings it to its end: it is not due.
     is_held: bool,
+    /// The neighbours were told, or told it.
+    is_told: bool,
 }
 
 /// One that is due, to be settled under its number.
@@ -71,9 +81,24 @@ pub(crate) struct Raised {
     pub(crate) overflowed: bool,
 }
 
+impl Unsettled {
+    /// Whether there is none.
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+
+    fn add(&self, more: usize) {
+        self.0.fetch_add(more, Ordering::SeqCst);
+    }
+
+    fn remove(&self, fewer: usize) {
+        self.0.fetch_sub(fewer, Ordering::SeqCst);
+    }
+}
+
 impl Doubts {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, queue: Mutex::new(Queue::default()), count: AtomicUsize::new(0) }
+    pub(crate) fn new(most: usize, unsettled: Unsettled) -> Self {
+        Self { most, unsettled, queue: Mutex::new(Queue::default()), count: AtomicUsize::new(0) }
     }
 
     /// From now on this is in doubt. `is_held`: not due before [`release`](Self::release).
@@ -81,18 +106,20 @@ impl Doubts {
         let mut queue = hold(&self.queue);
         let number = queue.next;
         queue.next += 1;
-        let known = queue.open.get(&what).map(|doubt| doubt.burial);
+        let known = queue.open.get(&what).copied();
         let overflowed = known.is_none() && queue.open.len() >= self.most;
-        let everything = queue.open.get(&What::Everything).map(|doubt| doubt.burial);
-        if overflowed || everything.is_some() {
+        if overflowed || queue.open.contains_key(&What::Everything) {
             // All the others are part of it.
+            let told = queue.open.values().filter(|doubt| doubt.is_told).count();
             let all = queue.open.drain().map(|(_, doubt)| doubt.burial).fold(burial, Burial::join);
             let reach = if overflowed { Reach::Remove } else { all.reach };
-            let burial = Burial { reach, ..all };
-            queue.open.insert(What::Everything, Doubt { burial, number, is_held: false });
+            let (burial, is_told) = (Burial { reach, ..all }, told > 0);
+            queue.open.insert(What::Everything, Doubt { burial, number, is_held: false, is_told });
+            self.unsettled.remove(told - usize::from(is_told));
         } else {
-            let burial = known.map_or(burial, |known| known.join(burial));
-            queue.open.insert(what, Doubt { burial, number, is_held });
+            let burial = known.map_or(burial, |known| known.burial.join(burial));
+            let is_told = known.is_some_and(|known| known.is_told);
+            queue.open.insert(what, Doubt { burial, number, is_held, is_told });
         }
         self.count.store(queue.open.len(), Ordering::SeqCst);
         Raised { number, overflowed }
@@ -107,11 +134,24 @@ impl Doubts {
         }
     }
 
+    /// The neighbours are about to be told of it, or have told it. Nothing, if the store has it by now.
+    pub(crate) fn tell(&self, what: &What) {
+        let mut queue = hold(&self.queue);
+        let here = if queue.open.contains_key(what) { what } else { &What::Everything };
+        if let Some(doubt) = queue.open.get_mut(here)
+            && !std::mem::replace(&mut doubt.is_told, true)
+        {
+            self.unsettled.add(1);
+        }
+    }
+
     /// The store has it.
     pub(crate) fn settle(&self, what: &What, number: u64) {
         let mut queue = hold(&self.queue);
-        if queue.open.get(what).is_some_and(|doubt| doubt.number == number) {
-            queue.open.remove(what);
+        if queue.open.get(what).is_some_and(|doubt| doubt.number == number)
+            && let Some(doubt) = queue.open.remove(what)
+        {
+            self.unsettled.remove(usize::from(doubt.is_told));
             self.count.store(queue.open.len(), Ordering::SeqCst);
         }
     }
@@ -176,6 +216,14 @@ impl Doubts {
     }
 }
 
+impl Drop for Doubts {
+    /// Its cache is gone, and its name with it.
+    fn drop(&mut self) {
+        let told = hold(&self.queue).open.values().filter(|doubt| doubt.is_told).count();
+        self.unsettled.remove(told);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use burgeon_core::Position;
@@ -192,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_is_raised_again_while_it_is_under_way_stays_in_doubt() {
-        let doubts = Doubts::new(8);
+        let doubts = Doubts::new(8, Unsettled::default());
         let first = doubts.raise(key("a"), burial(Reach::Remove), false).number;
         assert!(doubts.covers_key("a") && !doubts.covers_key("b"));
         let second = doubts.raise(key("a"), burial(Reach::Expire), false).number;
@@ -206,7 +254,7 @@ mod tests {
 
     #[test]
     fn one_too_many_becomes_one_of_everything() {
-        let doubts = Doubts::new(2);
+        let doubts = Doubts::new(2, Unsettled::default());
         doubts.raise(key("a"), burial(Reach::Expire), false);
         doubts.raise(What::Tag(7), burial(Reach::Expire), true);
         // Known already, so not one too many.
@@ -228,8 +276,43 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_counts_until_the_store_has_it_whatever_it_becomes_part_of() {
+        let unsettled = Unsettled::default();
+        let (doubts, others) = (Doubts::new(2, unsettled.clone()), Doubts::new(2, unsettled.clone()));
+        let first = doubts.raise(key("a"), burial(Reach::Remove), false).number;
+        assert!(unsettled.is_none(), "the neighbours know nothing of it");
+        doubts.tell(&key("a"));
+        doubts.tell(&key("a"));
+        assert!(!unsettled.is_none());
+        let second = doubts.raise(key("a"), burial(Reach::Remove), false).number;
+        doubts.settle(&key("a"), first);
+        assert!(!unsettled.is_none());
+        doubts.settle(&key("a"), second);
+        assert!(unsettled.is_none());
+        // Too late: the store has it.
+        doubts.tell(&key("a"));
+        assert!(unsettled.is_none());
+
+        for text in ["a", "b"] {
+            doubts.raise(key(text), burial(Reach::Remove), false);
+            doubts.tell(&key(text));
+        }
+        let all = doubts.raise(key("c"), burial(Reach::Remove), false);
+        assert!(all.overflowed && !unsettled.is_none());
+        doubts.tell(&key("c"));
+        doubts.settle(&What::Everything, all.number);
+        assert!(unsettled.is_none());
+
+        others.raise(key("a"), burial(Reach::Remove), false);
+        others.tell(&key("a"));
+        assert!(!unsettled.is_none());
+        drop(others);
+        assert!(unsettled.is_none());
+    }
+
+    #[test]
     fn one_serves_until_nothing_is_due() {
-        let doubts = Doubts::new(8);
+        let doubts = Doubts::new(8, Unsettled::default());
         assert!(!doubts.serve());
         let held = doubts.raise(key("a"), burial(Reach::Remove), true).number;
         assert!(!doubts.serve());

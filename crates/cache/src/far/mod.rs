@@ -39,6 +39,7 @@ pub use crate::wire::Format;
 pub(crate) use self::ask::{Asked, Named};
 pub(crate) use self::codec::Codec;
 pub(crate) use self::desk::Doubt;
+pub(crate) use self::doubts::Unsettled;
 pub(crate) use self::meters::FarMeters;
 pub(crate) use self::remote::Remote;
 pub(crate) use self::store::{Burial, Store};

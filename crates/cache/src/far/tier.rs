@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::codec::Codec;
 use super::config::Config;
 use super::desk::{Desk, Doubt};
-use super::doubts::What;
+use super::doubts::{Unsettled, What};
 use super::meters::FarMeters;
 use super::remote::{Remote, Unreached};
 use super::store::{self, Burial, Entry, Place, Record, Token};
@@ -67,7 +67,7 @@ impl<K, V> Tier<K, V> {
         config: &Config,
         remote: &Arc<Remote>,
         meters: FarMeters,
-        tasks: &Tasks,
+        (tasks, unsettled): (&Tasks, &Unsettled),
     ) -> Self {
         let place = Place {
             cache: format!("{}:{name}", remote.application).into(),
@@ -80,7 +80,8 @@ impl<K, V> Tier<K, V> {
             compress_above: config.compress_above,
             limit: config.payload_limit,
         };
-        let desk = Desk::new(name.clone(), place, config.clone(), remote.clone(), meters, tasks.clone());
+        let (tasks, unsettled) = (tasks.clone(), unsettled.clone());
+        let desk = Desk::new(name.clone(), place, config.clone(), remote.clone(), meters, tasks, unsettled);
         Self { codec, desk, rules, longest, is_proved: AtomicBool::new(false) }
     }
 
@@ -208,6 +209,7 @@ impl<K, V> Tier<K, V> {
             Ok(false) => desk.meters.fenced.increment(),
             Err(_) => {
                 desk.meters.write_failed.increment();
+                desk.doubts.tell(&What::Key(held.key.clone()));
                 return false;
             }
         }

@@ -1,8 +1,8 @@
 //! What nodes tell each other about their caches: version 2.
 //!
-//! A message, little-endian: version (u8), flags (u8; 1: far is in doubt, 2: a key's text follows), the commit that what it tells of
-//! follows from (timeline u32, position u64), the text if there is one (its length u16, UTF-8), then items of 21 bytes: kind (u8),
-//! hash of the cache's name (u64), dialect (u32), hash of key or tag, or a number (u64).
+//! A message, little-endian: version (u8), flags (u8; 1: far is in doubt, 2: a key's text follows, 4: far has all that its sender has
+//! told so far), the commit that what it tells of follows from (timeline u32, position u64), the text if there is one (its length u16,
+//! UTF-8), then items of 21 bytes: kind (u8), hash of the cache's name (u64), dialect (u32), hash of key or tag, or a number (u64).
 //!
 //! No values, and no keys but one: that which the second tier has not been told of, and which a neighbour can name there only by
 //! its text. The flag of doubt keeps its place in every version, so that whoever does not understand the rest still knows that there
@@ -20,6 +20,7 @@ const VERSION: u8 = 2;
 const HEAD: usize = 1 + 1 + 4 + 8;
 const DOUBTFUL: u8 = 1;
 const TEXT: u8 = 2;
+const SETTLED: u8 = 4;
 const ITEM: usize = 1 + 8 + 4 + 8;
 
 /// So many items fit into one message beside the longest text.
@@ -33,6 +34,8 @@ pub(crate) struct Message {
     pub(crate) floor: Position,
     /// Whoever says it could not reach the second tier, which may still hold what was there before.
     pub(crate) is_doubtful: bool,
+    /// The second tier has by now everything of which its sender has said that it might not.
+    pub(crate) is_settled: bool,
     /// What the second tier calls the key that it tells of, where that may be of use.
     pub(crate) text: Option<Arc<str>>,
     pub(crate) items: Vec<Item>,
@@ -74,7 +77,8 @@ impl Message {
         // The second tier knows none that is longer than 1 KiB.
         let text = self.text.as_deref().and_then(|text| Some((u16::try_from(text.len()).ok()?, text)));
         let mut bytes = Vec::with_capacity(HEAD + text.map_or(0, |(_, text)| 2 + text.len()) + ITEM * self.items.len());
-        let flags = if self.is_doubtful { DOUBTFUL } else { 0 } | if text.is_some() { TEXT } else { 0 };
+        let flags = [(self.is_doubtful, DOUBTFUL), (text.is_some(), TEXT), (self.is_settled, SETTLED)];
+        let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
         bytes.extend_from_slice(&[VERSION, flags]);
         bytes.extend_from_slice(&self.floor.timeline.to_le_bytes());
         bytes.extend_from_slice(&self.floor.lsn.to_le_bytes());
@@ -105,7 +109,7 @@ impl Message {
     /// `None`: of another version, or nonsense. It may have told of anything.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_at_checked(HEAD)?;
-        if head[0] != VERSION || head[1] & !(DOUBTFUL | TEXT) != 0 {
+        if head[0] != VERSION || head[1] & !(DOUBTFUL | TEXT | SETTLED) != 0 {
             return None;
         }
         let (text, items) = match head[1] & TEXT {
@@ -124,7 +128,8 @@ impl Message {
             lsn: u64::from_le_bytes(head[6..14].try_into().ok()?),
         };
         let items = items.chunks_exact(ITEM).map(Item::read).collect::<Option<_>>()?;
-        Some(Self { floor, is_doubtful: head[1] & DOUBTFUL != 0, text, items })
+        let (is_doubtful, is_settled) = (head[1] & DOUBTFUL != 0, head[1] & SETTLED != 0);
+        Some(Self { floor, is_doubtful, is_settled, text, items })
     }
 
     /// Whether the second tier is in doubt, in a message that may be of any version.
@@ -179,11 +184,12 @@ mod tests {
             timeline: u32,
             lsn: u64,
             is_doubtful: bool,
+            is_settled: bool,
             text in proptest::option::of(".{0,256}"),
             items in proptest::collection::vec(item(), 0..MOST),
         ) {
             let text = text.map(|text| text.as_str().into());
-            let message = Message { floor: Position { timeline, lsn }, is_doubtful, text, items };
+            let message = Message { floor: Position { timeline, lsn }, is_doubtful, is_settled, text, items };
             let bytes = message.write();
             prop_assert!(bytes.len() <= LONGEST);
             prop_assert_eq!(Message::is_doubtful_in_any(&bytes), is_doubtful);
@@ -203,7 +209,7 @@ mod tests {
         let about = About { cache: 1, dialect: 2 };
         let items = vec![Item { about, what: What::Key(3, Reach::Remove) }];
         let text = Some("\"mug\"".into());
-        let whole = Message { floor: Position::START, is_doubtful: true, text, items }.write();
+        let whole = Message { floor: Position::START, is_doubtful: true, is_settled: false, text, items }.write();
         assert!(Message::read(&whole).is_some());
         // Without its item it would be one that tells of nothing.
         for length in (0..whole.len()).filter(|length| *length != whole.len() - ITEM) {
@@ -215,7 +221,7 @@ mod tests {
     fn another_version_or_kind_is_not_guessed_at() {
         let about = About { cache: 1, dialect: 2 };
         let items = vec![Item { about, what: What::All(Reach::Expire) }];
-        let message = Message { floor: Position::START, is_doubtful: true, text: None, items };
+        let message = Message { floor: Position::START, is_doubtful: true, is_settled: false, text: None, items };
         let mut newer = message.write();
         newer[0] = VERSION + 1;
         assert_eq!(Message::read(&newer), None);

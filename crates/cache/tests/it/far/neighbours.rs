@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use burgeon_cache::Cache;
-use burgeon_cluster::bus::Hub;
-use burgeon_cluster::{NodeId, Stamp};
-use burgeon_core::Ctx;
+use burgeon_cache::{Cache, News};
+use burgeon_cluster::bus::{Fate, Hub};
+use burgeon_cluster::{Bus, NodeId, Stamp};
+use burgeon_core::{Ctx, Deadline};
 use burgeon_services::{Postgres, Proxy};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::yard::{Node, Yard, fresh, within};
+use super::yard::{Node, SOON, Yard, fresh, within};
 use crate::house::Origin;
 
 /// A node with a way of its own to the store, which can be cut.
@@ -83,10 +83,9 @@ impl Site {
     }
 
     async fn gathered(self) -> Site {
-        for Neighbour { node, .. } in &self.nodes {
-            let bus = node.bus.as_ref().unwrap();
-            within(bus.whole()).await;
-            within(bus.until(|bus| bus.heard().len() == self.nodes.len() - 1)).await;
+        for node in &self.nodes {
+            within(node.bus().whole()).await;
+            within(node.bus().until(|bus| bus.heard().len() == self.nodes.len() - 1)).await;
         }
         self
     }
@@ -95,16 +94,50 @@ impl Site {
     async fn heard(&self, ctx: &Ctx) {
         for mark in ctx.marks().iter() {
             let stamp = Stamp { node: NodeId::from_bits(mark.node), sequence: mark.sequence };
-            for Neighbour { node, .. } in &self.nodes {
-                within(node.bus.as_ref().unwrap().until(|bus| bus.has_applied(stamp))).await;
+            for node in &self.nodes {
+                within(node.bus().until(|bus| bus.has_applied(stamp))).await;
             }
         }
+    }
+
+    /// The second node loads twenty keys, and the store has them.
+    async fn filled(&self) {
+        for key in 0..20 {
+            assert_eq!(self.nodes[1].get(key).await, Some(1));
+        }
+        self.nodes[1].node.offered().await;
+    }
+
+    /// This node invalidates these keys, and nobody hears of it.
+    async fn unheard(&self, node: usize, keys: &[u32]) -> Ctx {
+        let (ctx, node) = (Ctx::background(), &self.nodes[node]);
+        self.hub.set_weather(|| Fate::Lose);
+        for key in keys {
+            node.cache.invalidate(&ctx, key).await;
+        }
+        assert!(node.bus().flushed(Deadline::after(Instant::now().into_std(), SOON)).await);
+        self.hub.clear_weather();
+        ctx
     }
 }
 
 impl Neighbour {
     async fn get(&self, key: u32) -> Option<u64> {
         within(self.node.get(&self.cache, key)).await
+    }
+
+    fn bus(&self) -> &Bus {
+        self.node.bus.as_ref().unwrap()
+    }
+
+    /// Waits until it knows of everything that it missed.
+    async fn whole(&self) {
+        within(async {
+            while self.node.house.caches.news() != News::Whole {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
     }
 
     fn hits(&self) -> u64 {
@@ -138,10 +171,7 @@ async fn what_one_node_could_not_tell_the_store_the_others_tell_it_and_no_more()
             site.origin.hold_next();
             let (late, ()) = tokio::join!(slow.get(&at_slow, 8), async {
                 site.origin.begun(1).await;
-                for key in 0..20 {
-                    assert_eq!(filler.get(key).await, Some(1));
-                }
-                filler.node.offered().await;
+                site.filled().await;
                 site.origin.set(2);
                 cut.proxy.cut();
                 let writer = Ctx::background();
@@ -187,5 +217,66 @@ async fn what_one_node_could_not_tell_the_store_the_others_tell_it_and_no_more()
                 assert_eq!(fresh(&site.direct, &site.origin, key).await, Some(expected), "{what}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn whoever_missed_what_the_store_has_not_heard_either_reads_nothing_old_there() {
+    for site in Site::all().await {
+        let [cut, _, reader] = &site.nodes[..] else { unreachable!() };
+        site.filled().await;
+        site.origin.set(2);
+        cut.proxy.cut();
+        let writer = site.unheard(0, &[7, 8]).await;
+        assert_eq!(cut.in_doubt(), 2);
+        // From now on they know that they have missed something.
+        site.heard(&writer).await;
+        assert_eq!(reader.get(7).await, Some(2), "{}", site.name);
+        reader.whole().await;
+        assert_eq!(reader.get(8).await, Some(2), "{}", site.name);
+        reader.settled().await;
+        for key in [7, 8] {
+            assert_eq!(fresh(&site.direct, &site.origin, key).await, Some(2), "{}", site.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_word_costs_the_store_nothing_that_was_told_itself() {
+    for site in Site::all().await {
+        let reader = &site.nodes[2];
+        site.filled().await;
+        site.origin.set(2);
+        let writer = site.unheard(1, &[7]).await;
+        site.heard(&writer).await;
+        reader.whole().await;
+        for key in 0..20 {
+            let expected = if key == 7 { 2 } else { 1 };
+            assert_eq!(reader.get(key).await, Some(expected), "{}: {key}", site.name);
+        }
+        assert_eq!((reader.hits(), reader.in_doubt()), (19, 0), "{}", site.name);
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_did_not_come_to_tell_anybody_is_believed_no_longer_than_it_lives() {
+    for mut site in Site::all().await {
+        site.filled().await;
+        site.origin.set(2);
+        site.nodes[0].proxy.cut();
+        site.unheard(0, &[7]).await;
+        let dead = site.nodes.remove(0);
+        let name = dead.bus().node();
+        drop(dead);
+        let reader = &site.nodes[1];
+        // As the list of members says.
+        reader.bus().forget(name);
+        within(async {
+            while fresh(&site.direct, &site.origin, 7).await != Some(2) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        assert_eq!(reader.get(7).await, Some(2), "{}", site.name);
     }
 }
