@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //! - What was given to [`after_commit`](Tx::after_commit) and [`signal`](Tx::signal) runs if and only if the commit is
-//!   durable. Its failure cannot undo the commit: it is logged, and the next one runs.
+//!   durable. Its failure cannot undo the commit: it is logged, and the others run.
 //! - A transaction in which a statement failed is never committed, on either engine.
 //! - Nothing a transaction's task does or fails to do keeps it open past its deadline.
 
@@ -19,13 +19,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Error, Result};
+use futures_util::future::join_all;
 use tokio::time::timeout_at;
 
 use crate::on::Session;
 use crate::stmt::{Class, Place, Text};
 use crate::{Db, Fault, clock};
 
-/// How long one piece of work after the commit may take: it stands between the commit and the caller's answer.
+/// How long work after the commit may take: it stands between the commit and the caller's answer.
 const AFTER_COMMIT: Duration = Duration::from_secs(5);
 
 /// A boxed future, for hooks.
@@ -118,7 +119,10 @@ impl Tx {
         self.state().before.push(Box::new(hook));
     }
 
-    /// Runs `work` after the commit, before the transaction's caller has its answer; at most 5 s each.
+    /// Runs `work` after the commit, before the transaction's caller has its answer; at most 5 s.
+    ///
+    /// What is given here begins in the order in which it was given, each piece as far as its first wait, and goes on side by side: a
+    /// thousand that wait for one answer wait once.
     ///
     /// It cannot undo the commit: a failure is logged under the name `what`, and the caller still gets its `Ok`. It is
     /// lost if the process dies in between, so what must happen belongs into a job or an event of the transaction.
@@ -188,9 +192,7 @@ impl Tx {
         // A task of its own: a caller that leaves between the commit and what follows must not cut them apart.
         let end = async move {
             ctx.advance(session.commit().await?);
-            for work in after {
-                work.run(place).await;
-            }
+            join_all(after.into_iter().map(|work| work.run(place))).await;
             Ok(())
         };
         match db.0.tasks.spawn("commit", end).await {

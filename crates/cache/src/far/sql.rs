@@ -28,8 +28,8 @@ pub(crate) struct Sql {
 enum Grave {
     /// The stripes of keys.
     Keys(Vec<i32>),
-    /// The stripe of a tag.
-    Tag(u16),
+    /// The stripes of tags.
+    Tags(Vec<u16>),
     Everything,
 }
 
@@ -240,10 +240,7 @@ impl Sql {
         stripes: &[u16],
         burial: Burial,
     ) -> Result<()> {
-        for stripe in stripes {
-            self.bury(ctx, place, Grave::Tag(*stripe), burial).await?;
-        }
-        Ok(())
+        self.bury(ctx, place, Grave::Tags(stripes.to_vec()), burial).await.map(drop)
     }
 
     pub(crate) async fn bury_everything(&self, ctx: &Ctx, place: &Place, burial: Burial) -> Result<()> {
@@ -264,7 +261,9 @@ impl Sql {
                 (Some(version), Grave::Keys(stripes)) => {
                     self.fence(ctx, place, stripes, version, burial).await?
                 }
-                (Some(version), Grave::Tag(stripe)) => self.tag(ctx, place, *stripe, version, burial).await?,
+                (Some(version), Grave::Tags(stripes)) => {
+                    self.tags(ctx, place, stripes, version, burial).await?
+                }
                 (Some(version), Grave::Everything) => self.everything(ctx, place, version, burial).await?,
             };
             match written.into_iter().max() {
@@ -324,18 +323,20 @@ impl Sql {
         .await
     }
 
-    async fn tag(
+    async fn tags(
         &self,
         ctx: &Ctx,
         place: &Place,
-        stripe: u16,
+        stripes: &[u16],
         version: i64,
         Burial { reach, floor }: Burial,
     ) -> Result<Vec<i64>> {
+        let stripes = stripes.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
         sql!(
             "cache_far_tag",
             sqlite: "insert into burgeon_cache_tag (cache, stripe, removed, expired, timeline, lsn)
-                     values ($1, $2, case when $4 then $3 else 0 end, case when $4 then 0 else $3 end, $5, $6)
+                     select distinct $1, value, case when $4 then $3 else 0 end, case when $4 then 0 else $3 end, $5, $6
+                     from json_each('[' || $2 || ']') where true
                      on conflict (cache, stripe) do update
                      set removed = max(burgeon_cache_tag.removed, excluded.removed),
                          expired = max(burgeon_cache_tag.expired, excluded.expired),
@@ -349,14 +350,15 @@ impl Sql {
                            where cache = $1 returning version
                        )
                        insert into burgeon_cache_tag as t (cache, stripe, removed, expired, timeline, lsn)
-                       select $1, $2, case when $4 then version else 0 end, case when $4 then 0 else version end, $5, $6 from next
+                       select distinct $1, stripe, case when $4 then version else 0 end, case when $4 then 0 else version end, $5::bigint, $6::bigint
+                       from next, unnest(string_to_array($2, ',')::integer[]) stripe
                        on conflict (cache, stripe) do update
                        set removed = greatest(t.removed, excluded.removed), expired = greatest(t.expired, excluded.expired),
                            timeline = greatest(t.timeline, excluded.timeline),
                            lsn = case when t.timeline > $5 or (t.timeline = $5 and t.lsn > $6) then t.lsn else $6 end
                        returning greatest(removed, expired)",
             &*place.cache,
-            i32::from(stripe),
+            stripes,
             version,
             reach == Reach::Remove,
             i64::from(floor.timeline),

@@ -15,6 +15,7 @@ on_both_engines!(
     a_failed_statement_spoils_its_transaction_even_when_the_error_is_swallowed,
     a_second_transaction_inside_the_first_is_refused_at_once,
     what_is_tied_to_the_commit_runs_after_it_and_only_after_it,
+    works_after_the_commit_begin_in_their_order_and_wait_side_by_side,
     a_signal_is_given_once_per_key,
     work_past_its_deadline_is_not_started,
     a_future_dropped_anywhere_leaves_no_transaction_open,
@@ -149,6 +150,36 @@ async fn what_is_tied_to_the_commit_runs_after_it_and_only_after_it(house: House
     assert_eq!(error.kind(), Kind::Conflict);
     // Dropped unsent: it was never run.
     heard.await.unwrap_err();
+}
+
+/// More than thirty, which is where joining them begins to be done otherwise.
+async fn works_after_the_commit_begin_in_their_order_and_wait_side_by_side(house: House) {
+    make_ledger(&house.db).await;
+    let (ring, mut rung) = tokio::sync::mpsc::unbounded_channel();
+    let met = std::sync::Arc::new(tokio::sync::Barrier::new(100));
+    house
+        .db
+        .tx(&house.ctx, async |tx| {
+            for number in 0..100 {
+                let (ring, met) = (ring.clone(), met.clone());
+                tx.after_commit("count", async move {
+                    ring.send(number).unwrap();
+                    // One after the other, the first would wait for ever.
+                    met.wait().await;
+                    Ok(())
+                });
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    drop(ring);
+    let mut all = Vec::new();
+    while let Some(number) = rung.recv().await {
+        all.push(number);
+    }
+    assert!(all.iter().copied().eq(0..100), "{all:?}");
+    assert_eq!(std::sync::Arc::strong_count(&met), 1);
 }
 
 async fn a_signal_is_given_once_per_key(house: House) {

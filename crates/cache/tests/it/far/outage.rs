@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Load, Named};
+use burgeon_cache::{Cache, InvalidateOnCommit as _, Load, Named};
 use burgeon_core::{Ctx, Result};
 use burgeon_redis::Command;
 use burgeon_resilience::breaker::State;
@@ -191,6 +191,32 @@ async fn an_invalidation_that_the_store_did_not_get_is_not_undone_by_it() {
     }
     settled(&cache).await;
     assert_eq!(fresh(&direct, &origin, 1).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_large_transaction_waits_for_a_silent_store_once() {
+    let server = Arc::new(Redis::start().await.unwrap());
+    let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();
+    let yard = Yard::redis_at(&proxy.url_for(&server.url()), server).await;
+    let node = yard.node_with(|config| {
+        config.far.hard_timeout = Duration::from_millis(250);
+        config.far.soft_timeout = Duration::from_millis(50);
+    });
+    let cache = node.cache(&Origin::new(1));
+    proxy.black_hole();
+    let began = Instant::now();
+    let invalidate = yard.db.tx(&node.house.ctx, async |tx| {
+        for key in 0..100 {
+            tx.invalidate(&cache, key);
+        }
+        Ok(())
+    });
+    within(invalidate).await.unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(2_500), "one after the other it is 25 s, and it was {took:?}");
+    assert_eq!(cache.view().far.unwrap().in_doubt, 100);
+    proxy.heal();
+    settled(&cache).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use burgeon_cache::{Cache, Load};
+use burgeon_cache::{Cache, InvalidateOnCommit as _, Load};
 use burgeon_core::Result;
 
 use super::yard::{Yard, fresh, within};
@@ -162,6 +162,37 @@ async fn many_keys_are_one_question_and_one_load_of_what_nobody_has() {
         assert_eq!(asked.load(Ordering::SeqCst), 60 + 40);
         assert_eq!(other.count("cache_far_reads_total", &[("outcome", "hit")]), 60);
         assert_eq!(other.count("cache_far_writes_total", &[("outcome", "written")]), 40);
+    }
+}
+
+#[tokio::test]
+async fn a_large_transaction_tells_the_store_in_a_few_words() {
+    for yard in Yard::all().await {
+        let origin = Origin::new(1);
+        for key in [1, 699, 700, 999, 1_000] {
+            assert_eq!(fresh(&yard, &origin, key).await, Some(1));
+        }
+        origin.set(2);
+        let node = yard.node();
+        let cache = node.cache(&origin);
+        let before = yard.burials().await;
+        let invalidate = yard.db.tx(&node.house.ctx, async |tx| {
+            for key in 0..700 {
+                tx.invalidate(&cache, key);
+            }
+            for key in 700..1_000 {
+                tx.invalidate_tag(&cache, format_args!("key:{key}"));
+            }
+            Ok(())
+        });
+        within(invalidate).await.unwrap();
+        // Batches of 256, each of keys and of tags; and the first may have left before it was full.
+        let told = yard.burials().await - before;
+        assert!((2..=10).contains(&told), "{}: {told} words for a thousand invalidations", yard.name);
+        for key in [1, 699, 700, 999] {
+            assert_eq!(fresh(&yard, &origin, key).await, Some(2), "{}: {key}", yard.name);
+        }
+        assert_eq!(fresh(&yard, &origin, 1_000).await, Some(1), "{}", yard.name);
     }
 }
 

@@ -157,9 +157,22 @@ impl Yard {
 
     /// How many questions the store was asked.
     pub(crate) async fn reads(&self) -> u64 {
+        self.asked(&["cache_far_read"]).await
+    }
+
+    /// How often it was told of invalidations.
+    pub(crate) async fn burials(&self) -> u64 {
+        self.asked(&["cache_far_fence", "cache_far_tag", "cache_far_everything"]).await
+    }
+
+    /// How many of these statements there were; in Redis how many scripts, of whatever sort.
+    async fn asked(&self, statements: &[&str]) -> u64 {
         match &self.tier {
             Tier::Database => {
-                self.meters.counter("db_statements_total", "", &[("statement", "cache_far_read")]).get()
+                let of = |statement: &&str| {
+                    self.meters.counter("db_statements_total", "", &[("statement", *statement)]).get()
+                };
+                statements.iter().map(of).sum()
             }
             #[cfg(feature = "redis")]
             Tier::Redis { redis, .. } => {
