@@ -356,12 +356,13 @@ impl Limit {
     /// This node's share: with three members every request costs it three.
     fn decide_alone(&self, key: &str, cost: u32) -> Decision {
         let nodes = self.members.as_ref().map_or(1, |members| members.alive().len().max(1));
-        let cost = cost.saturating_mul(u32::try_from(nodes).unwrap_or(u32::MAX));
+        let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+        let cost = cost.saturating_mul(nodes);
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let now = self.clock.at(Instant::now().into_std());
         let allowed = self.local.admit(now, hasher.finish(), cost).map_err(|refused| refused.after)?;
-        Ok(Allowed { remaining: allowed.remaining, reset: allowed.reset, is_local: true })
+        Ok(Allowed { remaining: allowed.remaining / nodes, reset: allowed.reset, is_local: true })
     }
 }
 

@@ -33,15 +33,11 @@ pub fn together() -> (App, Arc<OnceLock<Given>>) {
 fn of_version(version: &'static str) -> (App, Arc<OnceLock<Given>>) {
     let given = Arc::new(OnceLock::new());
     let keep = given.clone();
-    let module = move |caches: Caches,
-                       bus: Bus,
-                       leases: Leases,
-                       members: Members,
-                       limits: Limits,
-                       tasks: Tasks| {
-        assert!(keep.set(Given { caches, bus, leases, members, limits, tasks }).is_ok());
-        Module::new("together")
-    };
+    let module =
+        move |caches: Caches, bus: Bus, leases: Leases, members: Members, limits: Limits, tasks: Tasks| {
+            assert!(keep.set(Given { caches, bus, leases, members, limits, tasks }).is_ok());
+            Module::new("together")
+        };
     (App::new("together").version(version).module(module), given)
 }
 
