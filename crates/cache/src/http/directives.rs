@@ -8,6 +8,8 @@ use std::str::FromStr;
 use http::header::{CACHE_CONTROL, PRAGMA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::structured::{Item, dictionary};
+
 /// The largest number of seconds there is (RFC 9111, 1.2.2).
 const MOST: u64 = 1 << 31;
 
@@ -40,6 +42,20 @@ pub(super) enum Of {
     Fields(Vec<HeaderName>),
 }
 
+impl Of {
+    /// What comes twice is said of both.
+    fn and(self, other: Option<Of>) -> Of {
+        match (self, other) {
+            (of, None) => of,
+            (Of::Fields(mut names), Some(Of::Fields(more))) => {
+                names.extend(more);
+                Of::Fields(names)
+            }
+            (Of::Everything, _) | (_, Some(Of::Everything)) => Of::Everything,
+        }
+    }
+}
+
 /// Ours, and the one for shared caches near their origin: in this order, before `Cache-Control`.
 pub(super) const TARGETS: [HeaderName; 2] =
     [HeaderName::from_static("burgeon-cache-control"), HeaderName::from_static("cdn-cache-control")];
@@ -64,23 +80,24 @@ impl Directives {
         (Self::read(headers.get_all(CACHE_CONTROL).iter()), false)
     }
 
-    /// A targeted field is a dictionary of RFC 8941; one that is empty, or is not such a dictionary, is not there.
+    /// A targeted field is a dictionary of structured fields; one that is empty, or is none, is not there.
     fn targeted(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
-        let mut text = String::new();
-        for value in headers.get_all(name) {
-            if !text.is_empty() {
-                text.push(',');
-            }
-            text.push_str(value.to_str().ok()?);
-        }
-        let members: Vec<Member<'_>> = members(&text).collect();
-        let is_dictionary = !members.is_empty() && members.iter().all(Member::is_structured);
-        is_dictionary.then(|| members.iter().fold(Self::default(), Self::with))
+        let lines: Vec<&str> =
+            headers.get_all(name).iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;
+        let text = lines.join(",");
+        let members = dictionary(&text).filter(|members| !members.is_empty())?;
+        Some(
+            members
+                .iter()
+                .filter_map(Member::of_item)
+                .fold(Self::default(), |said, member| said.with(&member)),
+        )
     }
 
     fn read<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Self {
-        let texts = values.filter_map(|value| value.to_str().ok());
-        texts.flat_map(members).fold(Self::default(), |said, member| said.with(&member))
+        // Lossily: a letter of no alphabet in one directive must not hide another.
+        let texts: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        texts.iter().flat_map(|text| members(text)).fold(Self::default(), |said, member| said.with(&member))
     }
 
     fn with(mut self, member: &Member<'_>) -> Self {
@@ -89,8 +106,8 @@ impl Directives {
         };
         match &*member.name.to_ascii_lowercase() {
             "public" => self.public = true,
-            "private" => self.private = Some(member.of()),
-            "no-cache" => self.no_cache = Some(member.of()),
+            "private" => self.private = Some(member.of().and(self.private)),
+            "no-cache" => self.no_cache = Some(member.of().and(self.no_cache)),
             "no-store" => self.no_store = true,
             "must-revalidate" => self.must_revalidate = true,
             "proxy-revalidate" => self.proxy_revalidate = true,
@@ -102,7 +119,9 @@ impl Directives {
             "stale-if-error" => seconds(&mut self.stale_if_error),
             "min-fresh" => seconds(&mut self.min_fresh),
             "max-stale" => {
-                let _ = self.max_stale.get_or_insert_with(|| member.value.map(|_| member.seconds()));
+                let _ = self
+                    .max_stale
+                    .get_or_insert_with(|| (member.value != Value::None).then(|| member.seconds()));
             }
             // `immutable` and `no-transform` ask nothing of a cache that neither reloads nor transforms.
             _ => {}
@@ -114,7 +133,16 @@ impl Directives {
 /// `name`, `name=value` or `name="value"`.
 struct Member<'a> {
     name: &'a str,
-    value: Option<&'a str>,
+    value: Value<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value<'a> {
+    None,
+    Bare(&'a str),
+    /// Without its quotes.
+    Quoted(&'a str),
+    Seconds(u64),
 }
 
 /// The members of a list, quoted commas left in peace.
@@ -122,11 +150,12 @@ fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
-            let mut quoted = false;
+            let (mut quoted, mut escaped) = (false, false);
             let end = rest
                 .bytes()
                 .position(|byte| {
-                    quoted ^= byte == b'"';
+                    quoted ^= byte == b'"' && !escaped;
+                    escaped = quoted && byte == b'\\' && !escaped;
                     byte == b',' && !quoted
                 })
                 .unwrap_or(rest.len());
@@ -134,9 +163,14 @@ fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
             rest = behind.strip_prefix(',').unwrap_or_default();
             let one = one.trim();
             if !one.is_empty() {
-                let (name, value) = match one.split_once('=') {
-                    Some((name, value)) => (name.trim(), Some(value.trim())),
-                    None => (one, None),
+                let (name, value) = one
+                    .split_once('=')
+                    .map_or((one, None), |(name, value)| (name.trim(), Some(value.trim())));
+                let quoted = value.and_then(|value| value.strip_prefix('"')?.strip_suffix('"'));
+                let value = match (quoted, value) {
+                    (Some(inside), _) => Value::Quoted(inside),
+                    (None, Some(value)) => Value::Bare(value),
+                    (None, None) => Value::None,
                 };
                 return Some(Member { name, value });
             }
@@ -145,58 +179,45 @@ fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-impl Member<'_> {
-    fn unquoted(&self) -> Option<&str> {
-        let value = self.value?;
-        Some(value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value))
+impl<'a> Member<'a> {
+    /// A member of a dictionary, in the form of a directive. One of the wrong type says what a directive without sense says: a number
+    /// that is none is zero, a list of names that is none is of everything; and what is false is not said.
+    fn of_item((name, item): &'a (&'a str, Item)) -> Option<Self> {
+        let numbers = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
+        let value = match item {
+            Item::Boolean(false) => return None,
+            Item::Integer(number) if numbers.contains(name) => {
+                Value::Seconds(u64::try_from(*number).unwrap_or(0))
+            }
+            _ if numbers.contains(name) => Value::Seconds(0),
+            Item::String(text) => Value::Quoted(text),
+            Item::Boolean(true) | Item::Integer(_) | Item::Other => Value::None,
+        };
+        Some(Self { name, value })
     }
 
     /// A number that is none is zero: stale at once is the safe reading.
     fn seconds(&self) -> u64 {
-        let digits = self.unquoted().unwrap_or_default();
-        match !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => digits.parse().unwrap_or(MOST).min(MOST),
-            false => 0,
-        }
+        let digits = match self.value {
+            Value::Bare(text) | Value::Quoted(text) => text,
+            Value::Seconds(seconds) => return seconds.min(MOST),
+            Value::None => return 0,
+        };
+        seconds(digits).unwrap_or(0)
     }
 
     /// Only a quoted list of names that are all names limits it to fields.
     fn of(&self) -> Of {
-        let quoted = self.value.and_then(|value| value.strip_prefix('"')?.strip_suffix('"'));
-        let names = quoted.map(|list| {
-            list.split(',').map(|name| HeaderName::from_str(name.trim())).collect::<Result<Vec<_>, _>>()
-        });
-        match names {
-            Some(Ok(names)) if !names.is_empty() => Of::Fields(names),
-            _ => Of::Everything,
-        }
+        let Value::Quoted(list) = self.value else { return Of::Everything };
+        let names = list.split(',').map(|name| HeaderName::from_str(name.trim()));
+        names.collect::<Result<_, _>>().map_or(Of::Everything, Of::Fields)
     }
+}
 
-    /// Whether it could stand in a dictionary of RFC 8941, as far as a cache's directives go: a key, and no value, a number,
-    /// a string, a boolean or a token.
-    fn is_structured(&self) -> bool {
-        let name = self.name.as_bytes();
-        let is_key = name.first().is_some_and(|first| first.is_ascii_lowercase() || *first == b'*')
-            && name.iter().all(|byte| {
-                byte.is_ascii_lowercase()
-                    || byte.is_ascii_digit()
-                    || matches!(byte, b'_' | b'-' | b'.' | b'*')
-            });
-        let is_value = self.value.is_none_or(|value| match value.as_bytes() {
-            [b'"', inside @ .., b'"'] => !inside.contains(&b'"'),
-            [b'?', digit] => matches!(digit, b'0' | b'1'),
-            [first, rest @ ..] => {
-                let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(byte);
-                let is_number = first.is_ascii_digit() || *first == b'-';
-                match is_number {
-                    true => rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'),
-                    false => (first.is_ascii_alphabetic() || *first == b'*') && rest.iter().all(token),
-                }
-            }
-            [] => false,
-        });
-        is_key && is_value
-    }
+/// A number of seconds: digits, and nothing else. One beyond all bounds is the largest there is (RFC 9111, 1.2.2).
+pub(super) fn seconds(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(MOST).min(MOST))
 }
 
 #[cfg(test)]
@@ -234,6 +255,25 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_twice_is_said_of_both_and_the_stricter_counts() {
+        let x = |name| HeaderName::from_static(name);
+        assert_eq!(read("private=\"x-a\", private").private, Some(Of::Everything));
+        assert_eq!(read("private, private=\"x-a\"").private, Some(Of::Everything));
+        let both = read("no-cache=\"x-a\", no-cache=\"x-b\"").no_cache;
+        assert_eq!(both, Some(Of::Fields(vec![x("x-b"), x("x-a")])));
+    }
+
+    #[test]
+    fn nothing_in_quotes_or_beyond_ascii_hides_what_stands_behind_it() {
+        for text in [r#"x="a\"b", no-store"#, r#"x="a,b", no-store"#, r#"x="a\\", no-store"#] {
+            assert!(Directives::read([HeaderValue::from_str(text).unwrap()].iter()).no_store, "{text}");
+        }
+        assert!(!read("x=\"a, no-store\"").no_store);
+        let odd = HeaderValue::from_bytes(b"x=\"\xe4\", no-store").unwrap();
+        assert!(Directives::read([odd].iter()).no_store);
+    }
+
+    #[test]
     fn max_stale_without_a_number_is_without_end() {
         assert_eq!(read("max-stale").max_stale, Some(None));
         assert_eq!(read("max-stale=5").max_stale, Some(Some(5)));
@@ -258,5 +298,12 @@ mod tests {
         for odd in ["", "max-age=", "max age", "Max-Age=3", "max-age=3, \"x\"", "max-age=[3]"] {
             assert_eq!(of(Some(odd), None), (Some(1), false), "{odd}");
         }
+        // Of the wrong type: it is there, and says nothing that would keep anything.
+        for odd in ["max-age=\"3\"", "max-age=3.5", "max-age", "max-age=-3"] {
+            assert_eq!(of(Some(odd), None), (Some(0), true), "{odd}");
+        }
+        // The last counts, and what stands behind a semicolon is for others.
+        assert_eq!(of(Some("max-age=9, max-age=3;why=x"), None), (Some(3), true));
+        assert_eq!(of(Some("max-age=?0, public=?0"), None), (None, true));
     }
 }

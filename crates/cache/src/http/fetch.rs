@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE};
 use http::request;
-use http::{HeaderName, Method, Request, Response, StatusCode, response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, response};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -31,8 +31,10 @@ use crate::{Load, Loaded};
 pub(super) enum Told<O> {
     /// This response is for nobody else.
     Own(Response<Body<O>>, Why),
-    /// This one is kept, as a variant under this key.
-    Variant(String, Arc<Entry>),
+    /// This one is kept, as a variant under this key; these fields of it are for this one alone.
+    Variant(String, Arc<Entry>, HeaderMap),
+    /// What comes is kept without these fields, which are for this one alone.
+    Beside(HeaderMap),
     /// The handler failed with this, and there is something stale to stand in.
     Failed(StatusCode),
 }
@@ -180,6 +182,7 @@ where
         if variant.len() > key::LONGEST {
             return self.own(load, parts, Body::kept(body), Why::Key);
         }
+        let own = kept::limited(&parts.headers, &terms.said);
         let entry = Entry(What::Kept(self.kept(parts, body, &terms, confirmed)));
         if is_known_variant {
             tags.iter().for_each(|tag| load.tag(tag));
@@ -187,13 +190,16 @@ where
             if known > 0 {
                 inside.note(load, &self.primary, key);
             }
+            if !own.is_empty() {
+                self.tell(Told::Beside(own));
+            }
             return Loaded::Value(entry);
         }
         // The address is known to differ by more than it was: the response goes to its variant's place, and what all share
         // is how to find it.
         let entry = self.put(load, variant.clone(), entry, tags, fresh, tombstones).await;
         let of_address = key::tag(&self.primary);
-        self.tell(Told::Variant(variant.clone(), entry));
+        self.tell(Told::Variant(variant.clone(), entry, own));
         if key == self.primary {
             load.tag(of_address);
             load.ttl(inside.config.keep);

@@ -54,7 +54,9 @@ pub(super) fn judge(kept: &Kept, state: State, now: u64, asked: &Directives) -> 
     if state == State::JustFailed && may_stand_in(kept, now) {
         return Use::ServeAfterFailure;
     }
-    if kept.behind > 0 && age < kept.lifetime.saturating_add(kept.behind) {
+    // Who says how old it may be, and not how stale, wants none that is (5.2.1.1).
+    let wants_fresh = asked.max_age.is_some() && asked.max_stale.is_none();
+    if kept.behind > 0 && !wants_fresh && age < kept.lifetime.saturating_add(kept.behind) {
         return Use::ServeAndFetch;
     }
     let late = age.saturating_sub(kept.lifetime);

@@ -151,9 +151,7 @@ impl Kept {
 
     /// Its headers after the handler has confirmed it with `newer` (RFC 9111, 3.2); `None` when that confirms another one.
     pub(super) fn confirmed_headers(&self, newer: &HeaderMap) -> Option<HeaderMap> {
-        if let (Some(ours), Some(theirs)) = (self.etag(), newer.get(ETAG))
-            && opaque(ours.as_bytes()) != opaque(theirs.as_bytes())
-        {
+        if !self.is_meant(newer) {
             return None;
         }
         let mut headers = self.headers.clone();
@@ -168,6 +166,24 @@ impl Kept {
             headers.remove(DATE);
         }
         Some(headers)
+    }
+
+    /// Whether a 304 with these headers is about this response (RFC 9111, 4.3.4). One that names nothing is: it was asked about this one
+    /// alone.
+    fn is_meant(&self, newer: &HeaderMap) -> bool {
+        match (newer.get(ETAG), newer.get(LAST_MODIFIED)) {
+            // A strong one is the same to the last byte.
+            (Some(theirs), _) if !is_weak(theirs.as_bytes()) => {
+                self.etag().is_some_and(|ours| ours.as_bytes().trim_ascii() == theirs.as_bytes().trim_ascii())
+            }
+            (Some(theirs), _) if self.etag().is_some() => {
+                self.etag().is_some_and(|ours| opaque(ours.as_bytes()) == opaque(theirs.as_bytes()))
+            }
+            (_, Some(theirs)) => self
+                .last_modified()
+                .is_some_and(|ours| ours == theirs || wall::parse(ours) == wall::parse(theirs)),
+            (theirs, None) => theirs.is_none(),
+        }
     }
 
     /// The headers of a 304 in its place.
@@ -201,10 +217,33 @@ impl What {
     }
 }
 
+fn is_weak(etag: &[u8]) -> bool {
+    etag.trim_ascii().starts_with(b"W/")
+}
+
 /// An entity tag without its weakness: weak comparison compares these (RFC 9110, 8.8.3.2).
 pub(super) fn opaque(etag: &[u8]) -> &[u8] {
     let etag = etag.trim_ascii();
     etag.strip_prefix(b"W/").unwrap_or(etag)
+}
+
+/// The fields that are for the one who asked alone: named by `private` or `no-cache`.
+pub(super) fn limited(headers: &HeaderMap, said: &Directives) -> HeaderMap {
+    let mut own = HeaderMap::new();
+    for (name, value) in headers {
+        if names_limited(said).any(|limited| limited == name) {
+            own.append(name, value.clone());
+        }
+    }
+    own
+}
+
+fn names_limited(said: &Directives) -> impl Iterator<Item = &HeaderName> {
+    let limited = [&said.private, &said.no_cache].into_iter().filter_map(|of| match of {
+        Some(Of::Fields(names)) => Some(names),
+        _ => None,
+    });
+    limited.flatten()
 }
 
 /// Leaves out what is for this connection alone, what is ours to read, and what the response says is not for others.
@@ -229,11 +268,7 @@ pub(super) fn clean(headers: &mut HeaderMap, said: &Directives, config: &Config)
         const { HeaderName::from_static("proxy-authentication-info") },
         http::header::AGE,
     ];
-    let limited = [&said.private, &said.no_cache].into_iter().filter_map(|of| match of {
-        Some(Of::Fields(names)) => Some(names),
-        _ => None,
-    });
-    for name in of_hop.iter().chain(&named).chain(limited.flatten()) {
+    for name in of_hop.iter().chain(&named).chain(names_limited(said)) {
         headers.remove(name);
     }
     tags::hide(headers, config);

@@ -114,7 +114,11 @@ fn push_normal(key: &mut String, text: &str) {
 pub(super) fn secondary(primary: &str, names: &[HeaderName], headers: &HeaderMap) -> String {
     let mut key = primary.to_owned();
     for name in names {
-        let _ = write!(key, "\n{name}: {}", value(name, headers));
+        // That it is not there is no value (RFC 9111, 4.1).
+        let _ = match headers.contains_key(name) {
+            true => write!(key, "\n{name}: {}", value(name, headers)),
+            false => write!(key, "\n{name}"),
+        };
     }
     key
 }
@@ -137,7 +141,10 @@ fn value(name: &HeaderName, headers: &HeaderMap) -> String {
                         if !text.is_empty() {
                             text.push(';');
                         }
-                        text.push_str(&part.to_ascii_lowercase());
+                        // Of a parameter only its name is the same in any case.
+                        let (name, value) = part.split_at(part.find('=').unwrap_or(part.len()));
+                        text.push_str(&name.to_ascii_lowercase());
+                        text.push_str(value);
                     }
                 }
             }
@@ -216,7 +223,10 @@ mod tests {
         assert_eq!(variant("en;q=0.8, de"), variant("de,en;q=0.8"));
         assert_ne!(variant("de, en"), variant("en, de"));
         assert_ne!(variant("de"), variant("de, en;q=0.5"));
-        assert_eq!(secondary("x/", &[ACCEPT_LANGUAGE], &HeaderMap::new()), "x/\naccept-language: ");
+        assert_eq!(secondary("x/", &[ACCEPT_LANGUAGE], &HeaderMap::new()), "x/\naccept-language");
+        assert_ne!(secondary("x/", &[ACCEPT_LANGUAGE], &HeaderMap::new()), variant(""));
+        assert_ne!(variant("text/x;p=A"), variant("text/x;p=a"));
+        assert_eq!(variant("text/x;p=A"), variant("TEXT/X; P=A"));
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod meters;
 mod responses;
 mod status;
 mod storing;
+mod structured;
 mod tags;
 mod visit;
 mod wall;

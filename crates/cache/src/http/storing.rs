@@ -7,7 +7,7 @@ use http::response::Parts;
 use http::{HeaderName, StatusCode};
 
 use super::config::Config;
-use super::directives::{Directives, Of};
+use super::directives::{self, Directives, Of};
 use super::freshness::millis;
 use super::kept::{Shared, Strict};
 use super::wall;
@@ -152,14 +152,18 @@ pub(super) fn terms(
     let behind = said.stale_while_revalidate.map_or(config.stale_while_revalidate, Duration::from_secs);
     let if_error = said.stale_if_error.map_or(config.stale_if_error, Duration::from_secs);
     let can_be_confirmed = headers.contains_key(http::header::ETAG) || headers.contains_key(LAST_MODIFIED);
-    let may_be_kept = explicit.is_some() || always_ask || said.public;
+    // What only says that it must be confirmed is kept where nobody need say that it may be (RFC 9111, 3).
+    let may_be_kept = explicit.is_some() || said.public || (always_ask && is_heuristically_kept(status));
     let is_of_use = (lifetime > 0 && !always_ask) || !behind.is_zero() || !if_error.is_zero();
     if !(is_of_use && (may_be_kept || lifetime > 0) || can_be_confirmed && may_be_kept) {
         return Err(Why::NoLifetime);
     }
 
     let apparent = date.map_or(0, |date| millis(seconds(now - date)));
-    let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
+    // Of several the first; what is no number is not there (5.1).
+    let age =
+        headers.get(AGE).and_then(|age| directives::seconds(age.to_str().ok()?.split(',').next()?.trim()));
+    let age = age.unwrap_or(0);
     let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     let strict = match () {
         () if said.must_revalidate || said.proxy_revalidate => Strict::Never,

@@ -277,16 +277,17 @@ impl<S> Visit<S> {
                 (seat, Some(told))
             }
         };
-        let mut fwd_status = None;
+        let (mut fwd_status, mut own) = (None, HeaderMap::new());
         if let Some(told) = told {
             match timeout_at(until, told).await {
                 Ok(Ok(Told::Own(response, why))) => return Next::Answer(self.own(response, fwd, why)),
-                Ok(Ok(Told::Variant(key, entry))) => {
+                Ok(Ok(Told::Variant(key, entry, own))) => {
                     if let What::Kept(kept) = &entry.0 {
                         let status = self.status_of_fetched(fwd, false, &key, &entry, kept);
-                        return Next::Answer(self.serve(kept, &status, false));
+                        return Next::Answer(with(self.serve(kept, &status, false), &own));
                     }
                 }
+                Ok(Ok(Told::Beside(fields))) => own = fields,
                 Ok(Ok(Told::Failed(status))) => fwd_status = Some(status),
                 // It has nothing to say to the first alone.
                 Ok(Err(_)) => {}
@@ -344,7 +345,7 @@ impl<S> Visit<S> {
                     return alone;
                 }
                 let status = self.status_of_fetched(fwd, *joined, &found.key, &entry, kept);
-                Next::Answer(self.serve(kept, &status, *joined))
+                Next::Answer(with(self.serve(kept, &status, *joined), &own))
             }
         }
     }
@@ -530,6 +531,14 @@ fn ttl(kept: &Kept, state: State, now: u64) -> i64 {
         State::Expired => kept.ttl(now).min(0),
         State::Sound | State::JustFailed => kept.ttl(now),
     }
+}
+
+/// The response with these fields, which were not kept.
+fn with<O>(mut response: Response<Body<O>>, own: &HeaderMap) -> Response<Body<O>> {
+    for (name, value) in own {
+        response.headers_mut().append(name, value.clone());
+    }
+    response
 }
 
 /// The handler's response as it is.

@@ -34,11 +34,23 @@ impl Wall {
     }
 }
 
-/// The date of a field, in any of the three forms that HTTP knows.
+/// The date of a field, in any of the three forms that HTTP knows, and in any case (RFC 9111, 4.2).
 pub(super) fn parse(date: &http::HeaderValue) -> Option<i64> {
-    let time = httpdate::parse_http_date(date.to_str().ok()?).ok()?;
+    let text = date.to_str().ok()?;
+    let time =
+        httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&as_usual(text))).ok()?;
     // Nothing in HTTP is older than 1970.
     i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
+/// Names with one capital, and GMT with three.
+fn as_usual(date: &str) -> String {
+    let mut is_first = true;
+    let letters = date.chars().map(|letter| {
+        let first = std::mem::replace(&mut is_first, !letter.is_ascii_alphabetic());
+        if first { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
+    });
+    letters.collect::<String>().replace("Gmt", "GMT")
 }
 
 /// A date for a field.

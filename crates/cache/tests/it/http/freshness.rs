@@ -40,6 +40,43 @@ pub(super) const TABLE: &str = r#"
 @10 GET / | 200 one {age: 50} burgeon; hit; ttl=10
 @20 GET / => 200 two {cache-control: max-age=60} | 200 two burgeon; fwd=stale; stored
 
+== of several ages the first counts, and what is no number is none
+@0 GET / => 200 one {cache-control: max-age=60} {age: 40, 5} | 200 one {age: 40} burgeon; fwd=uri-miss; stored
+@0 GET /b => 200 one {cache-control: max-age=60} {age: 5} {age: 40} | 200 one {age: 5} burgeon; fwd=uri-miss; stored
+@0 GET /c => 200 one {cache-control: max-age=60} {age: +40} | 200 one {!age} burgeon; fwd=uri-miss; stored
+@0 GET /d => 200 one {cache-control: max-age=60} {age: 4.5} | 200 one {!age} burgeon; fwd=uri-miss; stored
+@0 GET /e => 200 one {cache-control: max-age=60} {etag: "a"} {age: 99999999999999999999} | 200 one {age: 2147483648} burgeon; fwd=uri-miss; stored
+@1 GET /e => [if-none-match: "a"] 304 - {cache-control: max-age=60} | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
+== a date in any case is one, and one in another zone is none
+@0 GET / => 200 one {expires: sun, 06 NOV 1994 08:50:37 gmt} | 200 one burgeon; fwd=uri-miss; stored
+@59 GET / | 200 one burgeon; hit; ttl=1
+@59 GET /b => 200 one {expires: Sun, 06 Nov 1994 10:50:37 UTC} | 200 one burgeon; fwd=uri-miss; detail=no-lifetime
+
+== an Expires that was before the Date has passed
+@0 GET / => 200 one {date: $(0)} {expires: $(-10)} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@0 GET / => [if-none-match: "a"] 304 - {expires: $(60)} | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
+== a clock that goes after the origin's makes nothing younger than new
+@0 GET / => 200 one {cache-control: max-age=60} {date: $(30)} | 200 one {!age} burgeon; fwd=uri-miss; stored
+@59 GET / | 200 one {age: 59} burgeon; hit; ttl=1
+
+== a Date that cannot be read is none
+@0 GET / => 200 one {date: yesterday} {expires: $(60)} | 200 one burgeon; fwd=uri-miss; stored
+@59 GET / | 200 one burgeon; hit; ttl=1
+
+== s-maxage=0 goes before a long max-age
+@0 GET / => 200 one {cache-control: max-age=60, s-maxage=0} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@1 GET / => [if-none-match: "a"] 304 - | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
+== no-cache goes before a long max-age
+@0 GET / => 200 one {cache-control: max-age=60, no-cache} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@1 GET / => [if-none-match: "a"] 304 - | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
+== no part of any time goes before an Expires that has passed [heuristic=0.1]
+@0 GET / => 200 one {last-modified: $(-1000)} {expires: 0} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@1 GET / => [if-none-match: "a"] 304 - | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
 == of two max-age the first counts
 @0 GET / => 200 one {cache-control: max-age=60, max-age=5} | 200 one burgeon; fwd=uri-miss; stored
 @30 GET / | 200 one burgeon; hit; ttl=30
@@ -92,6 +129,19 @@ pub(super) const TABLE: &str = r#"
 == one that cannot be read is not there
 @0 GET / => 200 one {burgeon-cache-control: max-age=, public} {cache-control: max-age=60} | 200 one burgeon; fwd=uri-miss; stored
 @30 GET / | 200 one burgeon; hit; ttl=30
+
+== of a targeted field the last word counts, and what stands behind a semicolon is for others
+@0 GET / => 200 one {burgeon-cache-control: max-age=5, max-age=60;why=test} | 200 one burgeon; fwd=uri-miss; stored
+@30 GET / | 200 one burgeon; hit; ttl=30
+
+== of the wrong type it says nothing, and Cache-Control does not count either
+@0 GET / => 200 one {cdn-cache-control: max-age="60"} {cache-control: max-age=60} | 200 one burgeon; fwd=uri-miss; detail=no-lifetime
+
+== what is false in it is not said
+@0 GET / => 200 one {cdn-cache-control: max-age=60, no-store=?0} | 200 one burgeon; fwd=uri-miss; stored
+
+== a targeted field may be of several lines
+@0 GET / => 200 one {cdn-cache-control: public} {cdn-cache-control: max-age=60} | 200 one burgeon; fwd=uri-miss; stored
 
 == beside a targeted field Expires does not count
 @0 GET / => 200 one {burgeon-cache-control: public} {expires: $(60)} | 200 one burgeon; fwd=uri-miss; detail=no-lifetime

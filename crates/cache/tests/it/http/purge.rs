@@ -32,6 +32,13 @@ pub(super) const TABLE: &str = r#"
 @2 GET /c => 200 two | 200 two burgeon; fwd=uri-miss; detail=no-lifetime
 @2 GET /d | 200 one burgeon; hit; ttl=58
 
+== a method that nobody knows may change it, and one that is safe does not
+@0 GET /a => 200 one {cache-control: max-age=60} | 200 one burgeon; fwd=uri-miss; stored
+@1 OPTIONS /a => 204 - | 204 - burgeon; fwd=method
+@2 GET /a | 200 one burgeon; hit; ttl=58
+@3 M-SEARCH /a => 200 found {cache-control: max-age=60} | 200 found burgeon; fwd=method
+@4 GET /a => 200 two {cache-control: max-age=60} | 200 two burgeon; fwd=uri-miss; stored
+
 == what failed has changed nothing
 @0 GET /a => 200 one {cache-control: max-age=60} | 200 one burgeon; fwd=uri-miss; stored
 @1 POST /a => 422 - | 422 - burgeon; fwd=method

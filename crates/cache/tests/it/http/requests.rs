@@ -28,6 +28,11 @@ pub(super) const TABLE: &str = r#"
 @11 GET / {cache-control: max-age=10} => 200 two {cache-control: max-age=60} | 200 two burgeon; fwd=request; stored
 @11 GET / {cache-control: max-age=0} => 200 three {cache-control: max-age=60} | 200 three burgeon; fwd=request; stored
 
+== and none that is stale, unless it says so
+@0 GET / => 200 one {cache-control: max-age=10, stale-while-revalidate=60} | 200 one burgeon; fwd=uri-miss; stored
+@15 GET / {cache-control: max-age=30, max-stale=20} ~> 200 two {cache-control: max-age=10, stale-while-revalidate=60} | 200 one burgeon; hit; ttl=-5; detail=stale-while-revalidate
+@30 GET / {cache-control: max-age=30} => 200 three {cache-control: max-age=10} | 200 three burgeon; fwd=stale; stored
+
 == min-fresh wants one that lasts
 @0 GET / => 200 one {cache-control: max-age=60} | 200 one burgeon; fwd=uri-miss; stored
 @30 GET / {cache-control: min-fresh=30} | 200 one burgeon; hit; ttl=30

@@ -23,13 +23,22 @@ pub(super) const TABLE: &str = r#"
 @9 GET / => 200 two {cache-control: private} | 200 two burgeon; fwd=uri-miss; detail=hit-for-miss
 @11 GET / => 200 three {cache-control: private} | 200 three burgeon; fwd=uri-miss; detail=private
 
-== private fields are left out, the rest is kept
+== private fields are for the one who asked, the rest is kept
 @0 GET / => 200 one {cache-control: max-age=60, private="x-who, x-what"} {x-who: ada} {x-how: ok}
-  | 200 one {!x-who} {x-how: ok} burgeon; fwd=uri-miss; stored
+  | 200 one {x-who: ada} {x-how: ok} burgeon; fwd=uri-miss; stored
 @1 GET / | 200 one {!x-who} {x-how: ok} burgeon; hit; ttl=59
 
+== in a variant, too
+@0 GET / {x-mode: a} => 200 one {cache-control: max-age=60, private="x-who"} {vary: x-mode} {x-who: ada} | 200 one {x-who: ada} burgeon; fwd=uri-miss; stored
+@1 GET / {x-mode: a} | 200 one {!x-who} burgeon; hit; ttl=59
+@1 GET / {x-mode: b} => 200 two {cache-control: max-age=60, private="x-who"} {vary: x-mode} {x-who: bob} | 200 two {x-who: bob} burgeon; fwd=vary-miss; stored
+@2 GET / {x-mode: b} | 200 two {!x-who} burgeon; hit; ttl=59
+
+== private without a list goes before one with a list
+@0 GET / => 200 one {cache-control: max-age=60, private, private="x-who"} {x-who: ada} | 200 one {x-who: ada} burgeon; fwd=uri-miss; detail=private
+
 == no-cache fields are left out, the rest is used
-@0 GET / => 200 one {cache-control: max-age=60, no-cache="x-who"} {x-who: ada} | 200 one burgeon; fwd=uri-miss; stored
+@0 GET / => 200 one {cache-control: max-age=60, no-cache="x-who"} {x-who: ada} | 200 one {x-who: ada} burgeon; fwd=uri-miss; stored
 @1 GET / | 200 one {!x-who} burgeon; hit; ttl=59
 
 == what sets a cookie is for one
@@ -40,7 +49,7 @@ pub(super) const TABLE: &str = r#"
 @0 GET / => 200 one {cache-control: public, s-maxage=60} {set-cookie: session=1} | 200 one burgeon; fwd=uri-miss; detail=set-cookie
 
 == unless it says that the cookie alone is private
-@0 GET / => 200 one {cache-control: max-age=60, private="set-cookie"} {set-cookie: session=1} | 200 one {!set-cookie} burgeon; fwd=uri-miss; stored
+@0 GET / => 200 one {cache-control: max-age=60, private="set-cookie"} {set-cookie: session=1} | 200 one {set-cookie: session=1} burgeon; fwd=uri-miss; stored
 @1 GET / | 200 one {!set-cookie} burgeon; hit; ttl=59
 
 == an answer to credentials is for one
@@ -132,6 +141,19 @@ pub(super) const TABLE: &str = r#"
 == another cache's word stands before ours [name=second]
 @0 GET / => 200 one {cache-control: max-age=60} {cache-status: first; hit; ttl=60} | 200 one first; hit; ttl=60, second; fwd=uri-miss; stored
 @1 GET / | 200 one first; hit; ttl=60, second; hit; ttl=59
+
+== no-cache alone allows to keep only what anybody might
+@0 GET / => 302 - {cache-control: no-cache} {etag: "a"} | 302 - burgeon; fwd=uri-miss; detail=no-lifetime
+@0 GET /b => 404 none {cache-control: no-cache} {etag: "a"} | 404 none burgeon; fwd=uri-miss; stored
+@0 GET /c => 302 - {cache-control: no-cache, public} {etag: "a"} | 302 - burgeon; fwd=uri-miss; stored
+
+== whatever stands before it in quotes, no-store is heard
+@0 GET / => 200 one {cache-control: x="a\"b", no-store, max-age=60} | 200 one burgeon; fwd=uri-miss; detail=no-store
+@0 GET /b => 200 one {cache-control: x="no-store", max-age=60} | 200 one burgeon; fwd=uri-miss; stored
+
+== fields that nobody knows are kept, and those of proxies are not
+@0 GET / => 200 one {cache-control: max-age=60} {x-new: 1} {proxy-authenticate: Basic} {proxy-authentication-info: a} | 200 one {x-new: 1} burgeon; fwd=uri-miss; stored
+@1 GET / | 200 one {x-new: 1} {!proxy-authenticate} {!proxy-authentication-info} burgeon; hit; ttl=59
 
 == public without a lifetime is worth keeping only if it can be confirmed
 @0 GET / => 200 one {cache-control: public} | 200 one burgeon; fwd=uri-miss; detail=no-lifetime

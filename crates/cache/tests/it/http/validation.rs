@@ -38,6 +38,37 @@ pub(super) const TABLE: &str = r#"
 @0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
 @20 GET / => [if-none-match: "a"] 304 - {etag: "b"} => [!if-none-match] 200 two {cache-control: max-age=60} | 200 two burgeon; fwd=stale; stored
 
+== a strong one does not confirm a weak one
+@0 GET / => 200 one {cache-control: max-age=10} {etag: W/"a"} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => [if-none-match: W/"a"] 304 - {etag: "a"} => [!if-none-match] 200 two {cache-control: max-age=60} | 200 two burgeon; fwd=stale; stored
+
+== a weak one confirms its like
+@0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => [if-none-match: "a"] 304 - {etag: W/"a"} {cache-control: max-age=60} | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
+== a 304 of another date of change confirms nothing
+@0 GET / => 200 one {cache-control: max-age=10} {last-modified: $(-500)} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => 304 - {last-modified: $(-400)} => [!if-modified-since] 200 two {cache-control: max-age=60} | 200 two burgeon; fwd=stale; stored
+
+== both are asked by where there are both
+@0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} {last-modified: $(-500)} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => [if-none-match: "a"] [if-modified-since: $(-500)] 304 - | 200 one burgeon; fwd=stale; fwd-status=304; stored
+
+== a 304 replaces every field that it names, and no other
+@0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} {content-type: text/plain} {content-location: /x} {x-list: 1} {x-list: 2} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => 304 - {cache-control: max-age=60} {etag: "a"} {content-type: text/html} {x-list: 9} | 200 one {content-type: text/html} {content-location: /x} {x-list: 9} burgeon; fwd=stale; fwd-status=304; stored
+@21 GET / | 200 one {content-type: text/html} {content-location: /x} {x-list: 9} burgeon; hit; ttl=59
+
+== a 304 that is for the connection or for one alone leaves nothing of that
+@0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => 304 - {cache-control: max-age=60, private="x-who"} {etag: "a"} {x-who: ada} {connection: x-hop} {x-hop: 1} | 200 one {x-who: ada} {!x-hop} burgeon; fwd=stale; fwd-status=304; stored
+@21 GET / | 200 one {!x-who} {!x-hop} burgeon; hit; ttl=59
+
+== any other answer to the question takes its place
+@0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
+@20 GET / => [if-none-match: "a"] 410 gone {cache-control: max-age=60} | 410 gone burgeon; fwd=stale; stored
+@21 GET / | 410 gone burgeon; hit; ttl=59
+
 == a 304 that says no-store ends it
 @0 GET / => 200 one {cache-control: max-age=10} {etag: "a"} | 200 one burgeon; fwd=uri-miss; stored
 @20 GET / => 304 - {cache-control: no-store} | 200 one burgeon; fwd=stale; detail=no-store

@@ -16,6 +16,12 @@ pub(super) const TABLE: &str = r#"
 @2 GET / => 200 none {cache-control: max-age=60} {vary: accept-language} | 200 none burgeon; fwd=vary-miss; stored
 @3 GET / | 200 none burgeon; hit; ttl=59
 
+== that a field is not there is another value than nothing
+@0 GET / {x-mode: } => 200 empty {cache-control: max-age=60} {vary: x-mode} | 200 empty burgeon; fwd=uri-miss; stored
+@1 GET / => 200 none {cache-control: max-age=60} {vary: x-mode} | 200 none burgeon; fwd=vary-miss; stored
+@2 GET / {x-mode: } | 200 empty burgeon; hit; ttl=58
+@2 GET / | 200 none burgeon; hit; ttl=59
+
 == the same written otherwise is the same
 @0 GET / {accept-language: de, en;q=0.8} => 200 eins {cache-control: max-age=60} {vary: accept-language} | 200 eins burgeon; fwd=uri-miss; stored
 @1 GET / {accept-language: DE,en; q=0.80} | 200 eins burgeon; hit; ttl=59
@@ -43,6 +49,10 @@ pub(super) const TABLE: &str = r#"
 
 == by everything is by too much
 @0 GET / => 200 one {cache-control: max-age=60} {vary: *} | 200 one burgeon; fwd=uri-miss; detail=vary
+
+== in whatever company
+@0 GET / => 200 one {cache-control: max-age=60} {vary: x-mode, *} | 200 one burgeon; fwd=uri-miss; detail=vary
+@0 GET /b => 200 one {cache-control: max-age=60} {vary: } {vary: *} | 200 one burgeon; fwd=uri-miss; detail=vary
 
 == by who asks, too
 @0 GET / => 200 one {cache-control: public, max-age=60} {vary: cookie} | 200 one burgeon; fwd=uri-miss; detail=vary
