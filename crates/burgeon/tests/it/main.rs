@@ -13,6 +13,7 @@ mod app;
 mod documented;
 mod documents;
 mod limits;
+mod own_writes;
 mod refused_by_the_compiler;
 mod support;
 mod together;
