@@ -422,7 +422,13 @@ impl Telling {
     }
 
     fn message(self, items: Vec<Item>) -> Message {
-        Message { floor: self.floor, is_doubtful: self.is_doubtful, is_settled: false, text: self.text, items }
+        Message {
+            floor: self.floor,
+            is_doubtful: self.is_doubtful,
+            is_settled: false,
+            text: self.text,
+            items,
+        }
     }
 
     /// Whether it says as much. Keys of one hash may have several texts.

@@ -76,7 +76,8 @@ impl Message {
     pub(crate) fn write(&self) -> Vec<u8> {
         // The second tier knows none that is longer than 1 KiB.
         let text = self.text.as_deref().and_then(|text| Some((u16::try_from(text.len()).ok()?, text)));
-        let mut bytes = Vec::with_capacity(HEAD + text.map_or(0, |(_, text)| 2 + text.len()) + ITEM * self.items.len());
+        let mut bytes =
+            Vec::with_capacity(HEAD + text.map_or(0, |(_, text)| 2 + text.len()) + ITEM * self.items.len());
         let flags = [(self.is_doubtful, DOUBTFUL), (text.is_some(), TEXT), (self.is_settled, SETTLED)];
         let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
         bytes.extend_from_slice(&[VERSION, flags]);
@@ -209,7 +210,8 @@ mod tests {
         let about = About { cache: 1, dialect: 2 };
         let items = vec![Item { about, what: What::Key(3, Reach::Remove) }];
         let text = Some("\"mug\"".into());
-        let whole = Message { floor: Position::START, is_doubtful: true, is_settled: false, text, items }.write();
+        let whole =
+            Message { floor: Position::START, is_doubtful: true, is_settled: false, text, items }.write();
         assert!(Message::read(&whole).is_some());
         // Without its item it would be one that tells of nothing.
         for length in (0..whole.len()).filter(|length| *length != whole.len() - ITEM) {
@@ -221,7 +223,8 @@ mod tests {
     fn another_version_or_kind_is_not_guessed_at() {
         let about = About { cache: 1, dialect: 2 };
         let items = vec![Item { about, what: What::All(Reach::Expire) }];
-        let message = Message { floor: Position::START, is_doubtful: true, is_settled: false, text: None, items };
+        let message =
+            Message { floor: Position::START, is_doubtful: true, is_settled: false, text: None, items };
         let mut newer = message.write();
         newer[0] = VERSION + 1;
         assert_eq!(Message::read(&newer), None);
