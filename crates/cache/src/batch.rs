@@ -56,7 +56,9 @@ where
             });
         }
         if !missing.is_empty() {
-            self.depart_together(&ctx, missing, loader.clone());
+            let (inner, ctx, loader) = (self.clone(), ctx.clone(), loader.clone());
+            let flight = async move { inner.load_together(&ctx, missing, loader).await };
+            drop(self.tasks.spawn("cache.load", flight));
         }
         let mut values = Vec::with_capacity(keys.len());
         for (key, place) in keys.iter().zip(places) {
@@ -104,36 +106,37 @@ where
     }
 
     /// One question to the second tier for all these keys, and one load for what it does not have, if the loader takes many.
-    fn depart_together(self: &Arc<Self>, ctx: &Ctx, landings: Vec<Landing<K, V>>, loader: Loader<K, V>) {
+    pub(crate) async fn load_together(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        landings: Vec<Landing<K, V>>,
+        loader: Loader<K, V>,
+    ) {
         let ctx = landings.iter().fold(self.ctx_of_load(ctx, 0), |ctx, landing| {
             ctx.advance(self.generations.floor(landing.hash()));
             ctx
         });
-        let inner = self.clone();
-        let flight = async move {
-            let asked = inner.ask_far(&ctx, &landings.iter().collect::<Vec<_>>()).await;
-            let mut left = Vec::new();
-            for (landing, asked) in landings.into_iter().zip(asked) {
-                match asked {
-                    Asked::Land(stored) => landing.adopt(stored),
-                    asked => left.push((landing, asked)),
+        let asked = self.ask_far(&ctx, &landings.iter().collect::<Vec<_>>()).await;
+        let mut left = Vec::new();
+        for (landing, asked) in landings.into_iter().zip(asked) {
+            match asked {
+                Asked::Land(stored) => landing.adopt(stored),
+                asked => left.push((landing, asked)),
+            }
+        }
+        match loader {
+            _ if left.is_empty() => {}
+            Loader::Many(many) => self.fly_together(ctx, left, many).await,
+            Loader::One(_) => {
+                for (landing, asked) in left {
+                    let loader = loader.clone();
+                    let begin = move |load, key| loader.load(load, key);
+                    let to_the_end = self.config.background_completion;
+                    let alone = self.clone().fly(ctx.clone(), landing, asked, to_the_end, begin);
+                    drop(self.tasks.spawn("cache.load", alone));
                 }
             }
-            match loader {
-                _ if left.is_empty() => {}
-                Loader::Many(many) => inner.fly_together(ctx, left, many).await,
-                Loader::One(_) => {
-                    for (landing, asked) in left {
-                        let loader = loader.clone();
-                        let begin = move |load, key| loader.load(load, key);
-                        let to_the_end = inner.config.background_completion;
-                        let alone = inner.clone().fly(ctx.clone(), landing, asked, to_the_end, begin);
-                        drop(inner.tasks.spawn("cache.load", alone));
-                    }
-                }
-            }
-        };
-        drop(self.tasks.spawn("cache.load", flight));
+        }
     }
 
     /// One load for all these keys. What the loader says of lifetime and tags holds for all of them.

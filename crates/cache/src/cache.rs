@@ -111,7 +111,7 @@ where
     }
 
     /// Loads what of these keys is not in memory yet, a hundred at a time: at start, so that the first to ask wait for nothing.
-    /// Answers how many there are.
+    /// Answers how many there are; none where nothing is cached.
     ///
     /// What is more than fits pushes out what came before; what was invalidated meanwhile is not kept, as ever.
     ///
@@ -119,6 +119,10 @@ where
     /// As [`get_many`](Self::get_many). What was loaded by then is there; an application that starts is better off
     /// with that than not at all.
     pub async fn warm(&self, ctx: &Ctx, keys: impl IntoIterator<Item = K>) -> Result<u64> {
+        // Nothing would be kept of it.
+        if !self.0.config.enabled {
+            return Ok(0);
+        }
         let mut keys = keys.into_iter();
         let mut there = 0;
         loop {

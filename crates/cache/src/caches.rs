@@ -271,6 +271,12 @@ where
         self.with(|config| config.revalidate = revalidate)
     }
 
+    /// How long a refresh waits for others, to be one load with them; see [`Config::gather`]. Worth more than the default
+    /// where values are [revalidated](Self::revalidate), so that nobody waits for it.
+    pub fn gather(self, gather: Duration) -> Self {
+        self.with(|config| config.gather = gather)
+    }
+
     /// Serves this when a load fails and there is no older value.
     pub fn fallback(mut self, value: V) -> Self {
         self.fallback = Some(Arc::new(value));
@@ -382,6 +388,7 @@ where
             near: Near::new(size, residents.max(1)),
             far,
             flights: Flights::new(),
+            gathering: Mutex::new(None),
             generations: Generations::new(config.stripes),
             tombstones: Tombstones::new(),
             meters: CacheMeters::new(&shared.meters, &name),

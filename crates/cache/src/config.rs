@@ -39,6 +39,11 @@ pub struct Config {
     /// wait for the new value (up to `soft_timeout`).
     #[serde(with = "units::duration")]
     pub revalidate: Duration,
+    /// How long a refresh that nobody waits for waits for others, to be one load with them, of a hundred keys at most. Default 10 ms,
+    /// and never more than a tenth of `ttl`; 0 is off. Only where the loader takes many keys; an early refresh is begun earlier by as
+    /// much.
+    #[serde(with = "units::duration")]
+    pub gather: Duration,
     /// From which part of its life on a value may be refreshed early, so that nobody waits when it expires. Default
     /// 0.8; 1 is off. When within that part is decided by XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015), earlier by the time
     /// that the last load took.
@@ -87,6 +92,7 @@ impl Default for Config {
             stale_max: Duration::from_secs(24 * 60 * 60),
             throttle: Duration::from_secs(30),
             revalidate: Duration::ZERO,
+            gather: Duration::from_millis(10),
             eager: 0.8,
             beta: 1.0,
             soft_timeout: Duration::from_millis(500),
@@ -116,6 +122,9 @@ impl Config {
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| value.is_zero()) {
             return Err(format!("cache.{name} must be longer than zero"));
+        }
+        if self.gather > self.load_timeout {
+            return Err("cache.gather must not exceed cache.load_timeout".to_owned());
         }
         if self.entries == 0 {
             return Err("cache.entries must be at least 1".to_owned());
@@ -157,6 +166,7 @@ mod tests {
             config.validate().unwrap_err()
         };
         assert!(refused(|config| config.ttl = Duration::ZERO).contains("cache.ttl"));
+        assert!(refused(|config| config.gather = 2 * config.load_timeout).contains("cache.gather"));
         assert!(refused(|config| config.jitter = 0.9).contains("cache.jitter"));
         assert!(refused(|config| config.eager = 0.0).contains("cache.eager"));
         assert!(refused(|config| config.beta = f64::NAN).contains("cache.beta"));

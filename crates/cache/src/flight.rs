@@ -69,11 +69,7 @@ pub(crate) struct Seat<V> {
 }
 
 /// Ends a flight in every case: dropped without having landed, it says that it is broken.
-pub(crate) struct Landing<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-{
+pub(crate) struct Landing<K, V> {
     inner: Arc<Inner<K, V>>,
     key: K,
     hash: u64,
@@ -84,11 +80,7 @@ where
 }
 
 /// What somebody who must load finds.
-pub(crate) enum Gate<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-{
+pub(crate) enum Gate<K, V> {
     There(Option<Arc<V>>),
     Joined(Seat<V>),
     Leads(Seat<V>, Landing<K, V>),
@@ -412,7 +404,9 @@ where
     fn abandon(mut self) {
         self.tell(Landed::Abandoned);
     }
+}
 
+impl<K, V> Landing<K, V> {
     fn tell(&mut self, landed: Landed<V>) {
         self.landed = true;
         // Off the list first: who finds no flight looks at the store, where the value is already.
@@ -421,11 +415,7 @@ where
     }
 }
 
-impl<K, V> Drop for Landing<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-{
+impl<K, V> Drop for Landing<K, V> {
     fn drop(&mut self) {
         if !self.landed {
             self.inner.meters.loads.broken.increment();

@@ -79,6 +79,13 @@ impl<K: Eq + Clone, C: Clone> Flights<K, C> {
         Boarded::Leads { id, generation, cargo }
     }
 
+    /// How many are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.stripes.iter().map(|stripe| hold(stripe).flights.len()).sum()
+    }
+}
+
+impl<K, C> Flights<K, C> {
     /// Takes the flight off the list, unless a later one has its place.
     pub(crate) fn land(&self, hash: u64, id: u64) {
         let mut stripe = hold(self.stripe(hash));
@@ -87,11 +94,6 @@ impl<K: Eq + Clone, C: Clone> Flights<K, C> {
         drop(stripe);
         // What those aboard share ends outside of the lock.
         drop(gone);
-    }
-
-    /// How many are under way.
-    pub(crate) fn len(&self) -> usize {
-        self.stripes.iter().map(|stripe| hold(stripe).flights.len()).sum()
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<Stripe<K, C>> {

@@ -11,6 +11,7 @@ use burgeon_runtime::Tasks;
 use crate::far::Tier;
 use crate::flight::Channel;
 use crate::flights::Flights;
+use crate::gathering::Gathering;
 use crate::generations::Generations;
 use crate::hashes::Hashes;
 use crate::loader::Loader;
@@ -30,6 +31,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) near: Near<K, Stored<V>>,
     pub(crate) far: Option<Tier<K, V>>,
     pub(crate) flights: Flights<K, Arc<Channel<V>>>,
+    pub(crate) gathering: Gathering<K, V>,
     pub(crate) generations: Generations,
     pub(crate) tombstones: Tombstones,
     pub(crate) meters: CacheMeters,
@@ -168,6 +170,6 @@ where
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -33,6 +33,7 @@ mod fault;
 mod flight;
 mod flights;
 mod fragment;
+mod gathering;
 mod generations;
 mod hashes;
 #[cfg(feature = "http")]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::fault::Fault;
 use crate::flight::{Gate, Landed, Seat};
-use crate::inner::Inner;
+use crate::inner::{Inner, millis};
 use crate::load::{Load, Loaded};
 use crate::loader::Loading;
 use crate::stored::Look;
@@ -40,7 +40,9 @@ where
             }
             Look::Early { value, remaining, cost } => {
                 self.meters.hit(hash);
-                if self.is_due(remaining, cost) && self.refresh(hash, &key.to_owned()) {
+                if self.is_due(remaining, cost + millis(self.gathers()))
+                    && self.refresh(hash, &key.to_owned())
+                {
                     self.meters.refreshed_early.increment();
                 }
                 Some(value)
@@ -60,7 +62,10 @@ where
         let Some(loader) = self.loader.clone() else { return false };
         // Somebody else won, or it has happened already.
         let Gate::Leads(_, landing) = self.board(hash, key, true, 0) else { return false };
-        self.depart(&Ctx::background(), landing, true, move |load, key| loader.load(load, key));
+        match self.gathers().is_zero() {
+            true => self.depart(&Ctx::background(), landing, true, move |load, key| loader.load(load, key)),
+            false => self.depart_in_company(landing, loader),
+        }
         true
     }
 
