@@ -15,12 +15,12 @@ use burgeon_telemetry::Telemetry;
 
 use crate::admin::Observed;
 use crate::config::Configuration;
-use crate::module::FirstStart;
+use crate::module::{FirstStart, WarmUp};
 use crate::parts::Parts;
 use crate::services::{self, Ports};
 use crate::settings::{Sections, Settings};
 use crate::together::{Name, Standing, Together};
-use crate::{App, Command, Progress, StartError, alone, database, first_start, modules};
+use crate::{App, Command, Progress, StartError, alone, database, first_start, modules, warm_up};
 
 /// An application put together: everything is built, nothing serves yet.
 pub(crate) struct Composed {
@@ -35,6 +35,7 @@ pub(crate) struct Composed {
     pub(crate) keys: Keys,
     pub(crate) migrator: Migrator,
     pub(crate) first_starts: Vec<(String, FirstStart)>,
+    pub(crate) warm_ups: Vec<(String, WarmUp)>,
     pub(crate) together: Together,
     /// On SQLite: that this is the one process.
     pub(crate) claim: Option<Claim>,
@@ -108,8 +109,14 @@ pub(crate) async fn compose(
         let what = format!("the command `{}`", command.name);
         modules::refuse_missing(&what, command.place, &command.needs, &parts)?;
     }
-    let mut first_starts = Vec::new();
+    let (mut first_starts, mut warm_ups) = (Vec::new(), Vec::new());
     for module in &mut modules {
+        for work in std::mem::take(&mut module.warm_ups) {
+            together.give(work.needs.iter(), &mut parts)?;
+            let what = format!("the warm-up of `{}`", module.name);
+            modules::refuse_missing(&what, module.place, &work.needs, &parts)?;
+            warm_ups.push((module.name.to_string(), work));
+        }
         for work in std::mem::take(&mut module.first_starts) {
             together.give(work.needs.iter(), &mut parts)?;
             let what = format!("the first start `{}/{}`", module.name, work.name);
@@ -153,6 +160,7 @@ pub(crate) async fn compose(
         keys,
         migrator,
         first_starts,
+        warm_ups,
         together,
         claim: None,
     })
@@ -285,7 +293,20 @@ impl Composed {
 
     /// Says what will run, in the order in which it starts; it stops in reverse.
     pub(crate) fn serve(self, telemetry: Option<Arc<Telemetry>>) -> Serving {
-        let Self { name, sections, configuration, lifecycle, db, edge, meters, claim, together, .. } = self;
+        let Self {
+            name,
+            sections,
+            configuration,
+            lifecycle,
+            db,
+            parts,
+            edge,
+            meters,
+            warm_ups,
+            together,
+            claim,
+            ..
+        } = self;
         let health = lifecycle.health();
         let observed = Observed { meters, health: health.clone(), telemetry };
         let ports = Arc::new(Ports::default());
@@ -297,6 +318,8 @@ impl Composed {
             // Among the other nodes before the application: whoever is let in may change what they keep. It leaves after
             // the last request, while there still is a database to leave from.
             .service(together.service())
+            // Only then what is read beforehand: from here on it hears what others change of it.
+            .service(warm_up::service(warm_ups, parts, sections.app.warm_up_wait))
             // The application last in and first out: nobody is let in before everything works.
             .service(services::http(sections.http, edge.clone(), ports.clone()));
         Serving { name, configuration, lifecycle, health, db, edge, ports }

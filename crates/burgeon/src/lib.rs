@@ -28,6 +28,7 @@ mod settings;
 mod start_error;
 mod together;
 mod verbs;
+mod warm_up;
 
 pub use burgeon_cache::Caches;
 pub use burgeon_cluster::{Bus, Leases, Limits, Members};

@@ -1,4 +1,4 @@
-//! A module: its routes, its tables, what it offers to other modules, and what it does once at the very first start.
+//! A module: its routes, its tables, what it offers to other modules, and what it does at its start.
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -21,6 +21,7 @@ pub struct Module {
     pub(crate) offers: Vec<Offer>,
     pub(crate) routes: Vec<RouteList>,
     pub(crate) first_starts: Vec<FirstStart>,
+    pub(crate) warm_ups: Vec<WarmUp>,
 }
 
 /// An API, or a part, that other modules may ask for.
@@ -39,6 +40,12 @@ pub(crate) struct FirstStart {
     pub(crate) run: Box<Run>,
 }
 
+/// Work at each start, before the first request.
+pub(crate) struct WarmUp {
+    pub(crate) needs: Vec<Need>,
+    pub(crate) run: Box<Run>,
+}
+
 type Run = dyn FnOnce(Ctx, &Parts) -> Running + Send;
 
 impl Module {
@@ -53,6 +60,7 @@ impl Module {
             offers: Vec::new(),
             routes: Vec::new(),
             first_starts: Vec::new(),
+            warm_ups: Vec::new(),
         }
     }
 
@@ -105,6 +113,17 @@ impl Module {
     pub fn first_start<A, F: StartFn<A>>(mut self, name: impl Into<Cow<'static, str>>, work: F) -> Self {
         let run = move |ctx, parts: &Parts| work.start(ctx, parts);
         self.first_starts.push(FirstStart { name: name.into(), needs: F::needs(), run: Box::new(run) });
+        self
+    }
+
+    /// Work before this node takes its first request, each time that it starts: `async fn(Ctx, Db, ..) -> Result<()>`, for
+    /// example to [fill a cache](burgeon_cache::Cache::warm) with what most visitors will ask for. Modules warm up one after the
+    /// other, each after those whose APIs it takes. A node waits for all of them together for `app.warm_up_wait`; what fails is
+    /// logged, and the node serves without.
+    #[must_use]
+    pub fn warm_up<A, F: StartFn<A>>(mut self, work: F) -> Self {
+        let run = move |ctx, parts: &Parts| work.start(ctx, parts);
+        self.warm_ups.push(WarmUp { needs: F::needs(), run: Box::new(run) });
         self
     }
 }

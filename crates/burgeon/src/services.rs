@@ -9,6 +9,7 @@ use burgeon_http::{Config, Edge, Server};
 use burgeon_runtime::{Life, Service};
 
 use crate::admin::{self, Observed};
+use crate::warm_up;
 
 /// Where the servers listen, known once they do.
 #[derive(Debug, Default)]
@@ -60,5 +61,5 @@ pub(crate) fn http(config: Config, edge: Edge, ports: Arc<Ports>) -> Service {
         let _ = ports.http.set(server.address());
         server.run(edge, life).await
     })
-    .after(["database", "admin", "cluster"])
+    .after(["database", "admin", "cluster", warm_up::NAME])
 }

@@ -28,6 +28,10 @@ pub struct Config {
     /// How long the start waits for another node that migrates, or fills a new database. Default `10m`.
     #[serde(with = "units::duration")]
     pub turn_wait: Duration,
+    /// How long the start waits for the modules' warm-ups, all together: what they read beforehand, so that the first visitors wait for
+    /// nothing. Default `5s`; then the node serves without. 0 is off.
+    #[serde(with = "units::duration")]
+    pub warm_up_wait: Duration,
 }
 
 impl Default for Config {
@@ -37,6 +41,7 @@ impl Default for Config {
             first_start: true,
             database_wait: Duration::from_secs(30),
             turn_wait: Duration::from_secs(600),
+            warm_up_wait: Duration::from_secs(5),
         }
     }
 }

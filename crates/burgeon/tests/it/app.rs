@@ -1,7 +1,7 @@
 //! Applications as their authors write them: modules, their order, what is refused at start.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use burgeon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -313,4 +313,35 @@ async fn a_first_start_that_failed_is_begun_again_and_one_that_is_done_is_not() 
         place.start(app(true)).await.stop().await.unwrap();
     }
     assert_eq!(runs.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_node_is_warm_before_its_first_visitor_and_serves_though_it_could_not_be() {
+    async fn told(State(said): State<Arc<Mutex<Vec<&'static str>>>>) -> String {
+        said.lock().unwrap().join(" ")
+    }
+    let place = Place::new().with("BURGEON__APP__WARM_UP_WAIT", "300ms");
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let app = || {
+        let said = said.clone();
+        let warm = |what: &'static str, path: &'static str, fails: bool| {
+            let said = said.clone();
+            move || {
+                let routes = Routes::new(said.clone()).routes([get(path, told)]);
+                Module::new(what).routes(routes).warm_up(async move |_: Ctx, _: Db| {
+                    said.lock().unwrap().push(what);
+                    if fails { Err(Error::unavailable("The sun does not shine.")) } else { Ok(()) }
+                })
+            }
+        };
+        let stuck = || Module::new("stuck").warm_up(async |_: Ctx| std::future::pending().await);
+        App::new("warms").module(warm("one", "/one", true)).module(warm("two", "/two", false)).module(stuck)
+    };
+    // At each start.
+    for times in 1..=2 {
+        let node = place.start(app()).await;
+        assert_eq!(fetch(node.edge(), "/two").await, (200, ["one two"].repeat(times).join(" ")));
+        assert_eq!(fetch(node.edge(), "/readyz").await.0, 200);
+        node.stop().await.unwrap();
+    }
 }
