@@ -17,6 +17,9 @@ pub trait Catalog {
     /// These products, in the order asked for; those that do not exist are left out.
     async fn products(&self, ctx: &Ctx, ids: &[ProductId]) -> Result<Vec<Product>>;
 
+    /// What most visitors look at, the most looked at first: what is worth reading before they come.
+    async fn well_known(&self, ctx: &Ctx) -> Result<Vec<ProductId>>;
+
     /// One page of what matches.
     async fn search(&self, ctx: &Ctx, search: Search) -> Result<Found>;
 

@@ -33,7 +33,8 @@ impl Listing {
         Ok(())
     }
 
-    /// So many were sold, and whether any is left.
+    /// So many were sold, and whether any is left. Pages are given what the product is now: one that sells well would else be read
+    /// again after each order.
     pub(crate) async fn sold(
         &self,
         tx: &Tx,
@@ -41,16 +42,18 @@ impl Listing {
         quantity: i64,
         in_stock: bool,
     ) -> Result<()> {
-        sql!(
+        let now: Product = sql!(
             "catalog_sold",
-            "update catalog_product set sold = sold + $2, in_stock = $3 where id = $1",
+            "update catalog_product set sold = sold + $2, in_stock = $3 where id = $1
+             returning id, name, maker, category, description, material, colour, size, origin, care, shape, price, added_at,
+                sold, in_stock, reviews, rating",
             product,
             quantity,
             in_stock
         )
-        .execute(tx)
+        .one(tx)
         .await?;
-        tx.invalidate(&self.products, product);
+        tx.set(&self.products, product, now);
         Ok(())
     }
 

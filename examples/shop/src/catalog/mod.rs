@@ -46,6 +46,10 @@ pub fn module(db: Db, caches: Caches) -> Result<Module> {
         .provides(CatalogApi::direct(products.clone()))
         .shares(products.listing())
         .first_start("seed", seed::fill)
+        .warm_up({
+            let products = products.clone();
+            async move |ctx: Ctx| products.warm(&ctx).await
+        })
         .routes(Routes::new(products).routes([
             get("/api/products", pages::search).name("search products").tag("catalog").with(kept.clone()),
             get("/api/products/{id}", pages::product).name("read a product").tag("catalog"),

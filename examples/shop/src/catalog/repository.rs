@@ -8,9 +8,23 @@ use super::search::Shelf;
 use super::seed::NewProduct;
 use super::words::words;
 
-pub(super) async fn views(on: &impl On<Reads>, id: ProductId) -> Result<i64> {
-    let views = sql!("catalog_views", "select views from catalog_view where product = $1", id);
-    Ok(views.optional(on).await?.unwrap_or(0))
+/// Pairs of those that anybody has looked at and how often.
+pub(super) async fn views(on: &impl On<Reads>, ids: &[ProductId]) -> Result<Vec<(ProductId, i64)>> {
+    sql!("catalog_views", "select product, views from catalog_view where product = any($1)", ids)
+        .all(on)
+        .await
+}
+
+/// The most looked at; those that nobody has looked at by what sells best.
+pub(super) async fn well_known(on: &impl On<Reads>, limit: i64) -> Result<Vec<ProductId>> {
+    sql!(
+        "catalog_well_known",
+        "select id from catalog_product left join catalog_view on product = id
+         order by coalesce(views, 0) desc, sold desc, id limit $1",
+        limit
+    )
+    .all(on)
+    .await
 }
 
 pub(super) async fn find_all(on: &impl On<Reads>, ids: &[ProductId]) -> Result<Vec<Product>> {

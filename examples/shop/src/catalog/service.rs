@@ -27,8 +27,15 @@ const LONGEST_SHELF: i64 = 60;
 /// What is looked at within this time is written together: a page that everybody looks at is one row, which a write per
 /// look would make a queue.
 const LOOKS: Duration = Duration::from_secs(1);
-/// How old the number may be that pages show: asked more often, it would cost most of what the other caches save.
+/// How old the number may be that pages show while others look, and for how long after that it is shown while it is counted anew:
+/// what nobody has looked at meanwhile has not changed.
 const LOOKED_AT: Duration = Duration::from_secs(10);
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+/// Counted anew together: one by one, it would cost most of what the other caches save.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// So many products are known before a node takes its first visitor: two MiB of them.
+const WELL_KNOWN: i64 = 1_000;
 
 /// The catalogue.
 #[derive(Clone)]
@@ -52,13 +59,25 @@ impl Products {
             caches.named("shelf").ttl(SHELVES).revalidate(10 * SHELVES).loader(db.clone(), load_shelf);
         let looks = Increments::new(&db, "catalog_count_views", "catalog_view", "product", "views");
         let looks = looks.or_insert().every(LOOKS);
-        let looked_at = caches.named("looked at").ttl(LOOKED_AT).loader(db.clone(), load_views);
+        let looked_at = caches
+            .named("looked at")
+            .ttl(LOOKED_AT)
+            .revalidate(REMEMBERED)
+            .gather(TOGETHER)
+            .batch_loader(db.clone(), load_views);
         Self { db, caches, by_id, shelves, looks, looked_at }
     }
 
     /// What other modules need to change what the catalogue says of a product.
     pub(super) fn listing(&self) -> Listing {
         Listing::new(self.by_id.clone())
+    }
+
+    /// Reads what most visitors will ask for, before they do.
+    pub(super) async fn warm(&self, ctx: &Ctx) -> Result<()> {
+        let known = self.well_known(ctx).await?;
+        self.by_id.warm(ctx, known.iter().copied()).await?;
+        self.looked_at.warm(ctx, known).await.map(drop)
     }
 }
 
@@ -73,8 +92,12 @@ async fn load_shelf(db: Db, load: Load, (shelf, limit): (Shelf, i64)) -> Result<
     Ok(products)
 }
 
-async fn load_views(db: Db, load: Load, id: ProductId) -> Result<i64> {
-    repository::views(&db.read(&load), id).await
+async fn load_views(db: Db, load: Load, ids: Vec<ProductId>) -> Result<HashMap<ProductId, i64>> {
+    let counted = repository::views(&db.read(&load), &ids).await?;
+    // That nobody has looked is a number, too.
+    let mut views: HashMap<ProductId, i64> = ids.into_iter().map(|id| (id, 0)).collect();
+    views.extend(counted);
+    Ok(views)
 }
 
 impl Catalog for Products {
@@ -92,6 +115,10 @@ impl Catalog for Products {
     async fn products(&self, ctx: &Ctx, ids: &[ProductId]) -> Result<Vec<Product>> {
         let found = self.by_id.get_many(ctx, ids).await?;
         Ok(found.iter().flatten().map(|product| Product::clone(product)).collect())
+    }
+
+    async fn well_known(&self, ctx: &Ctx) -> Result<Vec<ProductId>> {
+        repository::well_known(&self.db.read(ctx), WELL_KNOWN).await
     }
 
     async fn search(&self, ctx: &Ctx, search: Search) -> Result<Found> {

@@ -38,7 +38,7 @@ impl Stockroom {
                 return Err(Error::conflict("Something in your basket has just sold out.")
                     .with_source(SoldOut(product)));
             };
-            tx.invalidate(&self.shown, product);
+            tx.set(&self.shown, product, left);
             self.listing.sold(tx, product, quantity, left > 0).await?;
         }
         Ok(())
@@ -47,7 +47,7 @@ impl Stockroom {
     /// Puts the stock of a product to this number.
     pub(super) async fn put(&self, tx: &Tx, product: ProductId, available: i64) -> Result<()> {
         repository::put(tx, product, available).await?;
-        tx.invalidate(&self.shown, product);
+        tx.set(&self.shown, product, available);
         self.listing.sold(tx, product, 0, available > 0).await
     }
 }

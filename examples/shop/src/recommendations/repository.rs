@@ -22,6 +22,25 @@ pub(super) async fn strongest(
     .await
 }
 
+/// Pairs of each of these products and what was bought with it most often, so many of each, the strongest first.
+pub(super) async fn companions(
+    on: &impl On<Reads>,
+    products: &[ProductId],
+    of_each: i64,
+) -> Result<Vec<(ProductId, ProductId)>> {
+    sql!(
+        "recommendations_companions",
+        "select product, other from (
+             select product, other, row_number() over (partition by product order by orders desc, other) as place
+             from recommendations_pair where product = any($1)
+         ) as placed where place <= $2 order by product, place",
+        products,
+        of_each
+    )
+    .all(on)
+    .await
+}
+
 /// Counts one order for each pair of these, both ways, in the order of their numbers: two orders that count the same
 /// pairs at once never wait for each other in a circle.
 pub(super) async fn count_up(on: &impl On<Writes>, products: &[ProductId]) -> Result<u64> {

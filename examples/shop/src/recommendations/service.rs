@@ -3,6 +3,7 @@
 //! Taste changes slowly: what goes with one product is cached, and served while it is asked for anew, so that nobody ever
 //! waits for it twice.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use burgeon::prelude::*;
@@ -13,9 +14,10 @@ use crate::catalog::{CatalogApi, Product, ProductId};
 
 /// An order of more products than this is a restocking, not a taste.
 const MOST: usize = 12;
-/// How long a taste is fresh, and for how long after that it is served while it is renewed.
+/// How long a taste is fresh, and for how long after that it is served while it is renewed, together with others.
 const FRESH: Duration = Duration::from_secs(60);
 const SERVED: Duration = Duration::from_secs(24 * 60 * 60);
+const TOGETHER: Duration = Duration::from_secs(1);
 /// More companions of one product than any page shows.
 const COMPANIONS: i64 = 12;
 
@@ -29,9 +31,19 @@ pub(super) struct Pairs {
 
 impl Pairs {
     pub(super) fn new(db: Db, caches: Caches, catalog: CatalogApi) -> Self {
-        let companions =
-            caches.named("companions").ttl(FRESH).revalidate(SERVED).loader(db.clone(), load_companions);
+        let companions = caches
+            .named("companions")
+            .ttl(FRESH)
+            .revalidate(SERVED)
+            .gather(TOGETHER)
+            .batch_loader(db.clone(), load_companions);
         Self { db, catalog, companions }
+    }
+
+    /// Reads what most visitors will be shown, before they come.
+    pub(super) async fn warm(&self, ctx: &Ctx) -> Result<()> {
+        let known = self.catalog.well_known(ctx).await?;
+        self.companions.warm(ctx, known).await.map(drop)
     }
 
     pub(super) async fn products(&self, ctx: &Ctx, id: ProductId, limit: i64) -> Result<Vec<Product>> {
@@ -40,8 +52,19 @@ impl Pairs {
     }
 }
 
-async fn load_companions(db: Db, load: Load, product: ProductId) -> Result<Vec<ProductId>> {
-    repository::strongest(&db.read(&load), &[product], COMPANIONS).await
+async fn load_companions(
+    db: Db,
+    load: Load,
+    products: Vec<ProductId>,
+) -> Result<HashMap<ProductId, Vec<ProductId>>> {
+    let pairs = repository::companions(&db.read(&load), &products, COMPANIONS).await?;
+    // To go with nothing is a taste, too.
+    let mut companions: HashMap<ProductId, Vec<ProductId>> =
+        products.into_iter().map(|product| (product, Vec::new())).collect();
+    for (product, other) in pairs {
+        companions.entry(product).or_default().push(other);
+    }
+    Ok(companions)
 }
 
 impl Recommendations for Pairs {

@@ -1,6 +1,9 @@
 //! The reviews over HTTP. The form on the product's page is the storefront's.
 
-use burgeon::http::JsonText;
+use std::time::Duration;
+
+use burgeon::cache::http::KeepFor;
+use burgeon::http::{HeaderMap, JsonText};
 use burgeon::prelude::*;
 
 use super::api::Reviews;
@@ -9,12 +12,16 @@ use super::service::Book;
 use crate::catalog::ProductId;
 use crate::visitor::Visitor;
 
+/// A list is kept until somebody says more, and then gone; this long at most.
+const LIST: Duration = Duration::from_secs(10 * 60);
+
 pub(super) async fn list(
     ctx: Ctx,
     State(book): State<Book>,
     Path(id): Path<ProductId>,
-) -> Result<JsonText<Vec<Review>>> {
-    Ok(JsonText::new(book.list(&ctx, id, 100).await?))
+) -> Result<(HeaderMap, JsonText<Vec<Review>>)> {
+    let text = book.list(&ctx, id, 100).await?;
+    Ok((KeepFor::new(LIST).public().tag(id.tag()).headers(), JsonText::new(text)))
 }
 
 pub(super) async fn write(

@@ -1,7 +1,7 @@
 //! Every statement on `reviews_review`.
 
-use burgeon::db::row::Row;
-use burgeon::db::{On, Reads, bulk, json_array, json_row};
+use burgeon::db::row::{Columns, Row, RowView, Unreadable};
+use burgeon::db::{Mismatch, On, Reads, bulk, json_array, json_row};
 use burgeon::prelude::{Result, Tx, sql};
 use jiff::Timestamp;
 
@@ -14,17 +14,47 @@ json_row! {
     ReviewJson { author: String, rating: i64, title: String, text: String, written_at: Timestamp }
 }
 
-pub(super) async fn latest(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<Vec<Review>> {
-    newest(on, product, limit).await
+/// A review and what it is of.
+pub(super) struct Said {
+    pub(super) product: ProductId,
+    pub(super) review: Review,
 }
 
-/// As [`latest`], as the JSON of the list.
-pub(super) async fn list(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<String> {
-    newest::<ReviewJson>(on, product, limit).await.map(|reviews| json_array(&reviews))
+impl Row for Said {
+    type Layout = (<Review as Row>::Layout, usize);
+
+    fn layout(columns: &Columns<'_>) -> Result<Self::Layout, Mismatch> {
+        Ok((Review::layout(columns)?, columns.find("product", columns.count() - 1)?))
+    }
+
+    fn read(row: &RowView<'_>, layout: &Self::Layout) -> Result<Self, Unreadable> {
+        Ok(Self { review: Review::read(row, &layout.0)?, product: row.get(layout.1)? })
+    }
 }
 
-async fn newest<R: Row>(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<Vec<R>> {
+/// The latest reviews of each of these products, so many of each, the newest first.
+pub(super) async fn latest_of_each(
+    on: &impl On<Reads>,
+    products: &[ProductId],
+    of_each: i64,
+) -> Result<Vec<Said>> {
     sql!(
+        "reviews_latest_of_each",
+        "select author, rating, title, text, written_at, product from (
+             select author, rating, title, text, written_at, product,
+                 row_number() over (partition by product order by written_at desc, id) as place
+             from reviews_review where product = any($1)
+         ) as placed where place <= $2 order by product, place",
+        products,
+        of_each
+    )
+    .all(on)
+    .await
+}
+
+/// The latest reviews of one product as the JSON of their list.
+pub(super) async fn list(on: &impl On<Reads>, product: ProductId, limit: i64) -> Result<String> {
+    let latest: Vec<ReviewJson> = sql!(
         "reviews_latest",
         "select author, rating, title, text, written_at from reviews_review
          where product = $1 order by written_at desc, id limit $2",
@@ -32,15 +62,19 @@ async fn newest<R: Row>(on: &impl On<Reads>, product: ProductId, limit: i64) -> 
         limit
     )
     .all(on)
-    .await
+    .await?;
+    Ok(json_array(&latest))
 }
 
-/// Pairs of stars and how many reviews gave them.
-pub(super) async fn histogram(on: &impl On<Reads>, product: ProductId) -> Result<Vec<(i64, i64)>> {
+/// Of each of these products, how many reviews gave how many stars: product, stars, reviews.
+pub(super) async fn histograms(
+    on: &impl On<Reads>,
+    products: &[ProductId],
+) -> Result<Vec<(ProductId, i64, i64)>> {
     sql!(
         "reviews_histogram",
-        "select rating, count(*) from reviews_review where product = $1 group by rating",
-        product
+        "select product, rating, count(*) from reviews_review where product = any($1) group by product, rating",
+        products
     )
     .all(on)
     .await

@@ -30,6 +30,14 @@ impl Histogram {
         self.0.iter().sum()
     }
 
+    /// So many more gave so many stars.
+    pub(super) fn add(&mut self, stars: i64, reviews: i64) {
+        let place = usize::try_from(stars - 1).ok().and_then(|place| self.0.get_mut(place));
+        if let Some(count) = place {
+            *count += reviews;
+        }
+    }
+
     /// How many of a hundred reviews gave so many stars.
     pub fn percent(&self, stars: usize) -> i64 {
         self.0[stars - 1] * 100 / self.total().max(1)

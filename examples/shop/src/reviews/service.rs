@@ -3,6 +3,7 @@
 //! What is said of a product is read whole, once, and cached until somebody says more; also that nothing is said, which is true
 //! of most products.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use burgeon::core::units::Size;
@@ -11,7 +12,7 @@ use burgeon::prelude::*;
 use jiff::Timestamp;
 
 use super::api::Reviews;
-use super::repository;
+use super::repository::{self, Said};
 use super::review::{Draft, Histogram, Review, Summary};
 use crate::catalog::{CatalogApi, Listing, ProductId};
 
@@ -24,6 +25,7 @@ const MOST: i64 = 100;
 #[derive(Clone)]
 pub(super) struct Book {
     db: Db,
+    caches: Caches,
     catalog: CatalogApi,
     listing: Listing,
     said: Cache<ProductId, Summary>,
@@ -37,30 +39,47 @@ impl Book {
             // That nothing is said is believed as long: whoever says something invalidates it.
             .with(|config| config.negative_ttl = SAID)
             .bytes(Size::mib(16), |_, said: &Summary| said.weight())
-            .loader(db.clone(), load_said);
-        Self { db, catalog, listing, said }
+            .batch_loader(db.clone(), load_said);
+        Self { db, caches, catalog, listing, said }
     }
 
-    /// The latest reviews of a product, as the JSON of a list of them. For programs, which read each once: not through the
-    /// cache, from which those that are read again and again would have to go.
+    /// Reads what most visitors will be shown, before they come.
+    pub(super) async fn warm(&self, ctx: &Ctx) -> Result<()> {
+        let known = self.catalog.well_known(ctx).await?;
+        self.said.warm(ctx, known).await.map(drop)
+    }
+
+    /// The latest reviews of a product, as the JSON of a list of them. Whoever asks keeps that text, so there is nothing to keep here.
     pub(super) async fn list(&self, ctx: &Ctx, product: ProductId, limit: i64) -> Result<String> {
         repository::list(&self.db.read(ctx), product, limit).await
     }
 }
 
-async fn load_said(db: Db, load: Load, product: ProductId) -> Result<Option<Summary>> {
+async fn load_said(db: Db, load: Load, products: Vec<ProductId>) -> Result<HashMap<ProductId, Summary>> {
     let read = db.read(&load);
-    let latest = repository::latest(&read, product, MOST).await?;
-    if latest.is_empty() {
-        return Ok(None);
+    let mut said: HashMap<ProductId, Summary> = HashMap::new();
+    for Said { product, review } in repository::latest_of_each(&read, &products, MOST).await? {
+        let summary = said.entry(product).or_default();
+        summary.histogram.add(review.rating, 1);
+        summary.latest.push(review);
     }
-    let mut histogram = Histogram::default();
-    for (stars, reviews) in repository::histogram(&read, product).await? {
-        if let Some(count) = histogram.0.get_mut((stars - 1) as usize) {
-            *count = reviews;
+    // Of these there may be more than were read.
+    let cut = |summary: &Summary| summary.latest.len() as i64 == MOST;
+    let many: Vec<ProductId> =
+        said.iter().filter(|(_, summary)| cut(summary)).map(|(product, _)| *product).collect();
+    if many.is_empty() {
+        return Ok(said);
+    }
+    let mut counted: HashMap<ProductId, Histogram> = HashMap::new();
+    for (product, stars, reviews) in repository::histograms(&read, &many).await? {
+        counted.entry(product).or_default().add(stars, reviews);
+    }
+    for (product, histogram) in counted {
+        if let Some(summary) = said.get_mut(&product) {
+            summary.histogram = histogram;
         }
     }
-    Ok(Some(Summary { latest, histogram }))
+    Ok(said)
 }
 
 impl Reviews for Book {
@@ -86,6 +105,8 @@ impl Reviews for Book {
         let written = self.db.tx(ctx, async |tx| {
             repository::insert(tx, product, customer, author, &draft, Timestamp::now()).await?;
             tx.invalidate(&self.said, product);
+            // Lists that show its stars, and what programs have read of it.
+            tx.purge(&self.caches, product.tag());
             self.listing.reviewed(tx, product, draft.rating).await
         });
         written.await.map_err(|error| match Fault::of(&error) {

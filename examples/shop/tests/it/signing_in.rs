@@ -40,16 +40,24 @@ async fn nobody_is_sent_to_another_site_after_signing_in(app: TestApp) {
     app.post_form("/sign-up?to=//evil.example", &ADA).await.redirects_to("/");
 }
 
-#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "200"])]
+#[burgeon_test::test(shop::app, nodes = [1, 3], settings = ["shop.catalog" = "200"])]
 async fn a_customer_reviews_a_product_once_and_the_stars_follow(app: TestApp) {
     let review = [("rating", "5"), ("title", "Sturdy"), ("text", "It has survived two winters outside.")];
     app.post_form("/products/1/reviews", &review).await.is(401);
     app.post_form("/sign-up", &ADA).await.redirects_to("/");
 
     let before = reviews(&app).await;
+    for _ in 0..2 * app.nodes() {
+        // Every node keeps the page's reviews, and the list for programs.
+        app.get("/products/1").await.ok();
+        app.get("/api/products/1/reviews").await.ok().lacks("survived two winters");
+    }
     app.post_form("/products/1/reviews", &review[..2]).await.is(422);
     app.post_form("/products/1/reviews", &review).await.redirects_to("/products/1#reviews");
-    app.get("/products/1").await.ok().contains("survived two winters").contains("Ada L.");
+    for _ in 0..app.nodes() {
+        app.get("/products/1").await.ok().contains("survived two winters").contains("Ada L.");
+        app.get("/api/products/1/reviews").await.ok().contains("survived two winters");
+    }
     app.post_form("/products/1/reviews", &review).await.redirects_to("/products/1#reviews");
     app.get("/products/1").await.ok().contains("reviewed this product before");
     assert_eq!(reviews(&app).await, before + 1);
