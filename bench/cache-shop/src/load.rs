@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::Failure;
 use crate::views::Visit;
@@ -119,20 +119,17 @@ pub async fn open(
         });
     }
     drop(tell);
-    let (mut dice, nonce) = (plan.seed, nonce());
-    let mut at = Instant::now();
-    let end = at + length;
-    for (number, visit) in visits.iter().cycle().enumerate() {
-        // Exponential pauses: visitors know nothing of each other.
-        at += Duration::from_secs_f64(-(1.0 - unit(&mut dice)).ln() / rate);
-        if at >= end {
-            break;
+    let coming = coming(visits, products, plan.seed, rate, length);
+    // A thread of its own: the runtime's timer knows whole milliseconds, and pages take less.
+    let door = std::thread::spawn(move || {
+        for (at, request) in coming {
+            std::thread::sleep(at.saturating_duration_since(std::time::Instant::now()));
+            let _ = due.send((at.into(), request));
         }
-        sleep_until(at).await;
-        let _ = due.send((at, Request::of(visit, products, (nonce, number))));
-    }
-    drop(due);
+    });
     visitors.join_all().await;
+    // It went before the last visitor did.
+    let _ = door.join();
     let mut outcome = Outcome::default();
     let mut why: BTreeMap<String, usize> = BTreeMap::new();
     while let Some(answer) = told.recv().await {
@@ -150,6 +147,29 @@ pub async fn open(
     outcome.pages.sort_unstable_by(f64::total_cmp);
     outcome.why = why.into_iter().map(|(why, times)| format!("{times} times: {why}")).collect();
     outcome
+}
+
+/// When each visit is due, and what it asks for.
+fn coming(
+    visits: &[Visit],
+    products: &[i64],
+    seed: u64,
+    rate: f64,
+    length: Duration,
+) -> Vec<(std::time::Instant, Request)> {
+    let (mut dice, nonce) = (seed, nonce());
+    let mut after = Duration::ZERO;
+    let mut coming = Vec::new();
+    for (number, visit) in visits.iter().cycle().enumerate() {
+        // Exponential pauses: visitors know nothing of each other.
+        after += Duration::from_secs_f64(-(1.0 - unit(&mut dice)).ln() / rate);
+        if after >= length {
+            break;
+        }
+        coming.push((after, Request::of(visit, products, (nonce, number))));
+    }
+    let began = std::time::Instant::now();
+    coming.into_iter().map(|(after, request)| (began + after, request)).collect()
 }
 
 /// The body of one `GET`, on a connection of its own.

@@ -1,11 +1,13 @@
 //! The shop's release binary as one process, and what its meters say.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::Failure;
@@ -26,9 +28,10 @@ pub struct Shop {
 }
 
 /// What the meters said at one moment.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Meters {
-    pub queries: f64,
+    /// Statements run so far, by name.
+    pub queries: BTreeMap<String, f64>,
     pub bytes: f64,
     pub entries: f64,
 }
@@ -37,23 +40,14 @@ pub struct Meters {
 const START: Duration = Duration::from_secs(180);
 const END: Duration = Duration::from_secs(60);
 
-/// Builds the shop and answers where the binary is.
-pub fn build(repository: &Path) -> Result<PathBuf, Failure> {
-    let output = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--package", "shop", "--message-format", "json"])
-        .current_dir(repository)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("building the shop failed: {}", output.status).into());
+impl Meters {
+    /// Statements run between an earlier moment and this one, by name.
+    pub fn queries_since(&self, earlier: &Meters) -> BTreeMap<String, f64> {
+        let run = |(name, now): (&String, &f64)| {
+            (name.clone(), now - earlier.queries.get(name).copied().unwrap_or(0.0))
+        };
+        self.queries.iter().map(run).filter(|(_, times)| *times > 0.0).collect()
     }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "shop" && message["target"]["kind"][0] == "bin")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built no binary named shop".into())
 }
 
 impl Shop {
@@ -69,37 +63,23 @@ impl Shop {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
+            .kill_on_drop(true)
             .spawn()?;
-        let output = child.stdout.take().ok_or("the shop has no output")?;
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        // Ends with the process's output.
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let address = line.trim().strip_prefix("http://").and_then(|rest| rest.split('/').next());
-                let port = address.and_then(|address| address.rsplit(':').next()?.parse::<u16>().ok());
-                if let Some(port) = port {
-                    // The first is the application, the last the probes.
-                    let _ = tell.send(port);
-                }
-            }
-        });
+        let mut lines = BufReader::new(child.stdout.take().ok_or("the shop has no output")?).lines();
         let mut ports = Vec::new();
         let ready = async {
+            // It says where it listens when it is ready: the first is the application, the last the probes.
             while ports.len() < 3 {
-                ports.push(told.recv().await.ok_or("the shop ended while it started")?);
+                let line = lines.next_line().await?.ok_or("the shop ended while it started")?;
+                let address = line.trim().strip_prefix("http://").and_then(|rest| rest.split('/').next());
+                ports.extend(address.and_then(|address| address.rsplit(':').next()?.parse::<u16>().ok()));
             }
             Ok::<_, Failure>(())
         };
-        match timeout(START, ready).await {
-            Ok(Ok(())) => Ok(Shop { child, port: ports[0], admin: ports[2] }),
-            failed => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(failed
-                    .err()
-                    .map_or("the shop did not start".into(), |_| "the shop did not start in time".into()))
-            }
-        }
+        timeout(START, ready).await.map_err(|_| "the shop did not start in time")??;
+        // Ends with the process's output; unread, that would end the process.
+        tokio::spawn(async move { while matches!(lines.next_line().await, Ok(Some(_))) {} });
+        Ok(Shop { child, port: ports[0], admin: ports[2] })
     }
 
     pub fn port(&self) -> u16 {
@@ -129,10 +109,12 @@ impl Shop {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let Some((name, value)) = line.rsplit_once(' ') else { continue };
             let value: f64 = value.parse().unwrap_or(0.0);
-            // What the nodes say to each other is no query of a visitor.
-            let own = ["member", "lease", "limit", "health"].iter().any(|word| name.contains(word));
-            if name.starts_with("db_statements_total") && !own {
-                meters.queries += value;
+            if let Some((_, rest)) = name.split_once("db_statements_total{statement=\"") {
+                let statement = rest.trim_end_matches("\"}");
+                // What the nodes say to each other is no query of a visitor.
+                if !["member", "lease", "limit", "health"].iter().any(|word| statement.contains(word)) {
+                    *meters.queries.entry(statement.to_owned()).or_default() += value;
+                }
             }
             let is = |caches: &[&str]| caches.iter().any(|cache| name.contains(&format!("\"{cache}\"")));
             if name.starts_with("cache_weight") && is(&crate::BY_BYTES) {
@@ -145,7 +127,7 @@ impl Shop {
     }
 
     pub fn resident_mib(&self) -> Result<f64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
         let kib: f64 = line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse()?;
         Ok(kib / 1024.0)
@@ -153,29 +135,18 @@ impl Shop {
 
     /// SIGTERM, and waits for its end.
     pub async fn stop(mut self) -> Result<(), Failure> {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let status = Command::new("kill").args(["-TERM", &self.id()?]).status().await?;
         if !status.success() {
             return Err("the shop could not be told to stop".into());
         }
-        let ended = async {
-            loop {
-                match self.child.try_wait()? {
-                    Some(status) => return Ok::<_, Failure>(status),
-                    None => tokio::time::sleep(Duration::from_millis(20)).await,
-                }
-            }
-        };
-        match timeout(END, ended).await {
+        match timeout(END, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(ended) => Err(format!("the shop ended badly: {:?}", ended?).into()),
             Err(_) => Err("the shop did not end".into()),
         }
     }
-}
 
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn id(&self) -> Result<String, Failure> {
+        Ok(self.child.id().ok_or("the shop has ended")?.to_string())
     }
 }

@@ -139,13 +139,19 @@ async fn weather(manners: Manners, operations: u64, seed: u64) -> Result<String,
         sum("missed"),
         nodes.iter().map(|node| node.count("cache_unheard_total", &[("cache", "row")])).sum(),
     );
-    let discarded: u64 = nodes
-        .iter()
-        .map(|node| node.count("cache_discarded_total", &[("cache", "row"), ("why", "invalidated")]))
-        .sum();
+    let of_both = |name, label: Option<(&'static str, &'static str)>| -> u64 {
+        let count = |node: &Node, cache| {
+            let labels: Vec<_> = std::iter::once(("cache", cache)).chain(label).collect();
+            node.count(name, &labels)
+        };
+        nodes.iter().map(|node| count(node, "row") + count(node, "rows")).sum()
+    };
+    let discarded = of_both("cache_discarded_total", Some(("why", "invalidated")));
+    let evicted = of_both("cache_evictions_total", None);
     let story = format!(
         "{operations} operations in {took:.1?}: {}; {copies} loads from copies that lag, {primary} from the primary; {missed} \
-         times a node missed something, {unheard} readers came before their news, {discarded} loads were overtaken",
+         times a node missed something, {unheard} readers came before their news, {discarded} loads were overtaken, \
+         {evicted} values had to leave for want of room",
         verdict.told()
     );
     match manners {
@@ -155,7 +161,7 @@ async fn weather(manners: Manners, operations: u64, seed: u64) -> Result<String,
             Err(format!("{story}; {:?}", verdict.errors.first()).into())
         }
         // A run in which nothing happened proves nothing.
-        Manners::Ours if missed == 0 || unheard == 0 || discarded == 0 || copies == 0 || primary == 0 => {
+        Manners::Ours if [missed, unheard, discarded, evicted, copies, primary].contains(&0) => {
             Err(format!("the weather was too good: {story}").into())
         }
         Manners::Ours => Ok(story),

@@ -16,6 +16,8 @@ pub struct Memory {
     dice: Dice,
     from_copies: AtomicU64,
     from_primary: AtomicU64,
+    reading: AtomicU64,
+    most: AtomicU64,
 }
 
 struct Log {
@@ -24,6 +26,15 @@ struct Log {
     copies: [u64; 2],
     /// Of each key, where it was changed; the first change is older than any copy.
     changes: Vec<Vec<u64>>,
+}
+
+/// A read under way; dropped when it is over or given up.
+struct Reading<'a>(&'a AtomicU64);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// The furthest that a copy is behind, in changes.
@@ -37,10 +48,13 @@ impl Memory {
             dice: Dice::seeded(seed),
             from_copies: AtomicU64::new(0),
             from_primary: AtomicU64::new(0),
+            reading: AtomicU64::new(0),
+            most: AtomicU64::new(0),
         })
     }
 
     pub async fn read(&self, ctx: &Ctx, key: u64) -> u64 {
+        let _reading = self.begin();
         self.dawdle().await;
         let version = self.look(ctx, key);
         // As a slow query does: it has read, and takes its time to answer.
@@ -70,6 +84,17 @@ impl Memory {
     /// Reads of copies and of the primary.
     pub fn reads(&self) -> (u64, u64) {
         (self.from_copies.load(Ordering::Relaxed), self.from_primary.load(Ordering::Relaxed))
+    }
+
+    /// The most reads at one moment since this was asked last.
+    pub fn most_at_once(&self) -> u64 {
+        self.most.swap(self.reading.load(Ordering::SeqCst), Ordering::SeqCst)
+    }
+
+    fn begin(&self) -> Reading<'_> {
+        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(reading, Ordering::SeqCst);
+        Reading(&self.reading)
     }
 
     fn look(&self, ctx: &Ctx, key: u64) -> u64 {

@@ -55,6 +55,9 @@ pub struct Verdict {
     pub errors: Vec<String>,
 }
 
+/// Writes of one key that are known one by one. One that has to go before its time binds those who have written it, and their node.
+const KEPT: usize = 64;
+
 impl Oracle {
     /// `bound`: how long after a write every node must have it, whatever it has missed.
     pub fn new(bound: Duration) -> Self {
@@ -77,26 +80,33 @@ impl Oracle {
     pub fn written(&self, node: usize, key: u64, version: u64, stamp: Option<Stamp>) {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.done[node][key as usize].fetch_max(version, Ordering::SeqCst);
+        let now = Instant::now();
         let mut lately = self.lately(key);
-        lately.push_back(Written { version, stamp, at: Instant::now() });
-        while lately.len() > 64 || lately.front().is_some_and(|first| first.at.elapsed() > self.bound) {
-            if let Some(old) = lately.pop_front()
-                && old.at.elapsed() > self.bound
-            {
-                self.settled[key as usize].fetch_max(old.version, Ordering::SeqCst);
+        // By version, for writers do not come here in the order in which they committed.
+        let place = lately.iter().rposition(|written| written.version < version).map_or(0, |at| at + 1);
+        lately.insert(place, Written { version, stamp, at: now });
+        while let Some(first) = lately.front()
+            && (lately.len() > KEPT || now - first.at > self.bound)
+        {
+            if now - first.at > self.bound {
+                self.settled[key as usize].fetch_max(first.version, Ordering::SeqCst);
             }
+            lately.pop_front();
         }
     }
 
     /// What a reader of this node must see, who has written `own`. Asked before it reads.
     pub fn floor(&self, node: usize, bus: &Bus, is_whole: impl Fn() -> bool, key: u64, own: u64) -> Floor {
-        // Known to be lost is not heard: until it is made up for, the node says that it is not whole.
-        let heard_of =
-            |written: &&Written| written.stamp.is_some_and(|stamp| bus.has_applied(stamp)) && is_whole();
+        let now = Instant::now();
         let lately = self.lately(key);
-        let heard = lately.iter().filter(heard_of).map(|written| written.version).max().unwrap_or(0);
-        let old = lately.iter().filter(|written| written.at.elapsed() > self.bound);
-        let settled = old.map(|written| written.version).max().unwrap_or(0);
+        let heard =
+            lately.iter().rev().find(|written| written.stamp.is_some_and(|stamp| bus.has_applied(stamp)));
+        let settled = lately.iter().rev().find(|written| now - written.at > self.bound);
+        let [heard, settled] = [heard, settled].map(|written| written.map_or(0, |written| written.version));
+        drop(lately);
+        // Known to be lost is not heard: until it is made up for, the node says that it is not whole. Asked last, so that it was
+        // whole when it had heard.
+        let heard = if heard > 0 && is_whole() { heard } else { 0 };
         Floor {
             own,
             heard: heard.max(self.done[node][key as usize].load(Ordering::SeqCst)),

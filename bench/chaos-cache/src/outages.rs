@@ -1,5 +1,6 @@
 //! The same over Postgres: a replica that lags for seconds, and a bus that is cut under load.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,12 @@ struct Site {
 
 /// The bound of what is served while not everybody is heard, here as it is by default.
 const AGE: Duration = Duration::from_secs(5);
+
+/// What each node may load at once while Redis is away: so few that the cap is reached.
+const LOADS_WHEN_DOWN: usize = 2;
+
+/// Whoever had asked Redis when it died has been told by then.
+const NOTICED: Duration = Duration::from_secs(1);
 
 /// Until when a written value is everywhere, whatever was lost.
 const BOUND: Duration = Duration::from_secs(12);
@@ -85,36 +92,15 @@ async fn prepare(db: &Db) -> Result<(), Failure> {
 
 /// A replica whose replay stands still for up to a second again and again, and a bus that is cut now and then.
 pub async fn replica(seed: u64, long: bool) -> Result<String, Failure> {
-    let site = Arc::new(Site::open(seed, true, AGE).await?);
+    let site = Site::open(seed, true, AGE).await?;
     let oracle = Arc::new(Oracle::new(BOUND));
-    let weather = site.tasks.spawn("weather", {
-        let (site, dice) = (site.clone(), Dice::seeded(seed));
-        async move {
-            loop {
-                let Some(replica) = &site.replica else { return Ok(()) };
-                replica.pause_replay().await?;
-                sleep(Duration::from_millis(below(dice.roll(), 1_000))).await;
-                let cuts = below(dice.roll(), 3) == 0;
-                if cuts {
-                    site.proxy.cut();
-                    sleep(Duration::from_millis(below(dice.roll(), 700))).await;
-                }
-                replica.resume_replay().await?;
-                sleep(Duration::from_millis(below(dice.roll(), 300))).await;
-                if cuts {
-                    site.proxy.heal();
-                }
-                if false {
-                    return Ok::<_, burgeon_services::Error>(());
-                }
-            }
-        }
-    });
     let operations = if long { 1_000_000 } else { 8_000 };
     let started = Instant::now();
-    clients::run(&site.nodes, &oracle, &site.tasks, Manners::Ours, seed, operations, None).await?;
+    tokio::select! {
+        ran = clients::run(&site.nodes, &oracle, &site.tasks, Manners::Ours, seed, operations, None) => ran?,
+        broken = standing_still(&site, Dice::seeded(seed)) => match broken? {},
+    }
     let took = started.elapsed();
-    weather.abort();
     let reads = |target, how| -> u64 {
         site.nodes.iter().map(|node| node.count("db_reads_total", &[("target", target), ("how", how)])).sum()
     };
@@ -135,6 +121,26 @@ pub async fn replica(seed: u64, long: bool) -> Result<String, Failure> {
     Ok(story)
 }
 
+/// The replica stands still and goes on, for ever; at times the bus is cut meanwhile.
+async fn standing_still(site: &Site, dice: Dice) -> Result<Infallible, Failure> {
+    let replica = site.replica.as_ref().ok_or("there is no replica")?;
+    let pause = async |most: u64| sleep(Duration::from_millis(below(dice.roll(), most))).await;
+    loop {
+        replica.pause_replay().await?;
+        pause(1_000).await;
+        let cuts = below(dice.roll(), 3) == 0;
+        if cuts {
+            site.proxy.cut();
+            pause(700).await;
+        }
+        replica.resume_replay().await?;
+        pause(300).await;
+        if cuts {
+            site.proxy.heal();
+        }
+    }
+}
+
 /// A second tier in Redis, which is killed under load and comes back empty, while messages are delayed and lost.
 pub async fn redis(seed: u64, long: bool) -> Result<String, Failure> {
     let lasts = Duration::from_secs(if long { 30 } else { 3 });
@@ -148,7 +154,9 @@ pub async fn redis(seed: u64, long: bool) -> Result<String, Failure> {
         redis.connected().await;
         let far = Some(Far::redis(&redis, "chaos"));
         let (data, link) = (Data::Memory(memory.clone()), Link::InProcess(hub.clone()));
-        nodes.push(Node::new(data, link, far, &Node::config(AGE), meters, tasks, seed + number)?);
+        let mut config = Node::config(AGE);
+        config.far.loads_when_down = LOADS_WHEN_DOWN;
+        nodes.push(Node::new(data, link, far, &config, meters, tasks, seed + number)?);
     }
     site::whole(&nodes).await;
     let nodes = Arc::new(nodes);
@@ -171,18 +179,25 @@ pub async fn redis(seed: u64, long: bool) -> Result<String, Failure> {
         sleep(calm).await;
         let before = hits();
         server.kill().await?;
-        sleep(lasts).await;
+        sleep(NOTICED).await;
+        memory.most_at_once();
+        sleep(lasts - NOTICED).await;
+        let most = memory.most_at_once();
         server.restart().await?;
         let back = hits();
         sleep(calm).await;
-        Ok::<_, Failure>((before, hits() - back))
+        Ok::<_, Failure>((before, hits() - back, most))
     };
     let (ran, outage) = tokio::join!(load, outage);
     ran?;
-    let (before, after) = outage?;
+    let (before, after, most) = outage?;
+    let capped =
+        count("cache_far_capped_loads_total", "waited") + count("cache_far_capped_loads_total", "refused");
+    let cap = (LOADS_WHEN_DOWN * NODES) as u64;
     let verdict = oracle.verdict();
     let story = format!(
-        "Redis killed for {lasts:?}: {}; {before} values came from it before and {after} after",
+        "Redis killed for {lasts:?}: {}; {before} values came from it before and {after} after; meanwhile {most} loads at once, of \
+         at most {cap}, and {capped} had to wait for their turn",
         verdict.told()
     );
     if verdict.stale() > 0 || !verdict.errors.is_empty() {
@@ -190,6 +205,12 @@ pub async fn redis(seed: u64, long: bool) -> Result<String, Failure> {
     }
     if before == 0 || after == 0 {
         return Err(format!("the second tier was never asked: {story}").into());
+    }
+    if most > cap {
+        return Err(format!("the database was asked too much at once: {story}").into());
+    }
+    if capped == 0 {
+        return Err(format!("the cap was never reached: {story}").into());
     }
     Ok(story)
 }
@@ -215,9 +236,10 @@ pub async fn bus(seed: u64, long: bool) -> Result<String, Failure> {
     };
     let (ran, (loads, writes)) = tokio::join!(load, outage);
     ran?;
-    // Each node loads a key once for each write of it here, once for a writer who comes from elsewhere, and once per age.
+    // Each of a node's two caches loads a key once for each write of it here, once for a writer who comes from elsewhere, and once
+    // per age.
     let ages = (lasts + SILENCE).as_secs_f64() / age.as_secs_f64();
-    let cap = (writes * 2 * NODES as u64) + ((ages + 1.0) * (KEYS as usize * NODES) as f64) as u64;
+    let cap = 2 * ((writes * 2 * NODES as u64) + ((ages + 1.0) * (KEYS as usize * NODES) as f64) as u64);
     let verdict = oracle.verdict();
     let story = format!(
         "bus cut for {lasts:?}: {}; {loads} loads meanwhile for {writes} writes, of at most {cap}",

@@ -1,5 +1,6 @@
 //! Three nodes of one application over one set of data, and the weather between them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,9 @@ pub enum Data {
 pub struct Node {
     pub bus: Bus,
     pub caches: Caches,
-    pub cache: Cache<u64, u64>,
+    cache: Cache<u64, u64>,
+    /// The same rows, loaded many at once and refreshed together.
+    rows: Cache<u64, u64>,
     naive: CacheAside,
     data: Data,
     pub meters: Meters,
@@ -45,6 +48,9 @@ pub struct Node {
     // Its bus and its loads belong to it.
     _tasks: Tasks,
 }
+
+/// Long enough that much happens while a refresh waits for others.
+const GATHERED: Duration = Duration::from_millis(5);
 
 pub const HEARTBEAT: Duration = Duration::from_millis(100);
 
@@ -79,20 +85,27 @@ impl Node {
             Some(far) => caches.on_far(far),
             None => caches,
         };
-        let cache = caches.named("row").far().loader((data.clone(), Arc::new(Dice::seeded(seed ^ 1))), load);
+        let parts = (data.clone(), Arc::new(Dice::seeded(seed ^ 1)));
+        let cache = caches.named("row").far().loader(parts.clone(), load);
+        let rows = caches.named("rows").far().gather(GATHERED).batch_loader(parts, load_many);
         let (naive, listening) = CacheAside::on(&bus);
         let dice = Dice::seeded(seed);
-        Ok(Node { bus, caches, cache, naive, data, meters, dice, _listening: listening, _tasks: tasks })
+        Ok(Node { bus, caches, cache, rows, naive, data, meters, dice, _listening: listening, _tasks: tasks })
     }
 
     pub async fn read(&self, manners: Manners, ctx: &Ctx, key: u64) -> Result<u64> {
         match manners {
-            Manners::Ours if below(self.dice.roll(), 10) == 0 => {
-                let keys = [key, (key + 1) % KEYS, (key + 7) % KEYS];
-                let values = self.cache.get_many(ctx, &keys).await?;
-                Ok(values[0].as_deref().copied().unwrap_or(0))
+            Manners::Ours => {
+                let cache = if below(self.dice.roll(), 4) == 0 { &self.rows } else { &self.cache };
+                let value = match below(self.dice.roll(), 10) {
+                    0 => {
+                        let keys = [key, (key + 1) % KEYS, (key + 7) % KEYS];
+                        cache.get_many(ctx, &keys).await?.swap_remove(0)
+                    }
+                    _ => cache.get(ctx, &key).await?,
+                };
+                Ok(value.as_deref().copied().unwrap_or(0))
             }
-            Manners::Ours => Ok(self.cache.get(ctx, &key).await?.as_deref().copied().unwrap_or(0)),
             Manners::Naive => {
                 let load = async { query(&self.data, &Ctx::background(), key).await.unwrap_or(0) };
                 Ok(self.naive.get(key, load).await)
@@ -121,6 +134,9 @@ impl Node {
                         )
                         .one(tx)
                         .await?;
+                        if manners == Manners::Ours {
+                            tx.invalidate(&self.rows, key);
+                        }
                         match how {
                             _ if manners == Manners::Naive => {}
                             0 => tx.invalidate_tag(&self.cache, key % 3),
@@ -150,17 +166,24 @@ impl Node {
             20..35 => self.cache.expire(ctx, &key),
             _ => self.cache.invalidate(ctx, &key),
         };
+        let rows = match below(self.dice.roll(), 100) {
+            0 => self.rows.invalidate_all(ctx),
+            1..20 => self.rows.expire(ctx, &key),
+            _ => self.rows.invalidate(ctx, &key),
+        };
         // Whoever did it asks elsewhere next.
         told.await;
+        rows.await;
     }
 
     pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) -> u64 {
         self.meters.counter(name, "", labels).get()
     }
 
-    /// Loads that this node's cache has made.
+    /// Loads that this node's caches have made.
     pub fn loads(&self) -> u64 {
-        self.count("cache_loads_total", &[("cache", "row"), ("outcome", "value")])
+        let of = |cache| self.count("cache_loads_total", &[("cache", cache), ("outcome", "value")]);
+        of("row") + of("rows")
     }
 }
 
@@ -170,6 +193,17 @@ async fn load((data, dice): (Data, Arc<Dice>), load: Load, key: u64) -> Result<u
         load.ttl(Duration::from_millis(1 + below(dice.roll(), 60)));
     }
     query(&data, &load, key).await
+}
+
+async fn load_many((data, dice): (Data, Arc<Dice>), load: Load, keys: Vec<u64>) -> Result<HashMap<u64, u64>> {
+    if matches!(data, Data::Memory(_)) {
+        load.ttl(Duration::from_millis(1 + below(dice.roll(), 60)));
+    }
+    let mut found = HashMap::new();
+    for key in keys {
+        found.insert(key, query(&data, &load, key).await?);
+    }
+    Ok(found)
 }
 
 async fn query(data: &Data, ctx: &Ctx, key: u64) -> Result<u64> {

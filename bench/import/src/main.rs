@@ -8,7 +8,6 @@ mod peer_sqlite;
 mod rows;
 mod shop;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bench_report::{Report, Target, median};
@@ -46,18 +45,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<usize, Failure> {
-    let repository =
-        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("no repository above the bench")?;
-    let Some(export) = export(repository) else {
-        eprintln!(
-            "bench import: SKIPPED, nothing was measured: no Online Retail export; set ONLINE_RETAIL to its path"
-        );
-        return Ok(0);
-    };
+    let Some(export) = bench_report::shop::export("import") else { return Ok(0) };
     let room = tempfile::tempdir()?;
     let export = if args.quick { rows::slice(&export, SLICE, room.path())? } else { export };
     let rounds = if args.quick { 1 } else { 3 };
-    let shop = shop::build(repository)?;
+    let shop = bench_report::shop::build()?;
     let mut report = Report::new("import", args.json);
 
     let mut rows = None;
@@ -95,10 +87,4 @@ async fn run(args: &Args) -> Result<usize, Failure> {
     report.ratio("postgres", ours, "lines/s", "tokio-postgres, unnest", unnest, judged(unnest));
     report.ratio("postgres", ours, "lines/s", "tokio-postgres, binary COPY", copy, judged(copy));
     Ok(report.finish())
-}
-
-/// The real file: where `ONLINE_RETAIL` says, or beside the repository.
-fn export(repository: &Path) -> Option<PathBuf> {
-    let beside = repository.join("../shared/data/online-retail-2010-12_2011-10.csv.gz");
-    std::env::var_os("ONLINE_RETAIL").map_or(beside, PathBuf::from).canonicalize().ok()
 }

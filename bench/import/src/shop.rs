@@ -1,30 +1,11 @@
-//! The shop's release binary, as an operator runs it.
+//! `shop import`, as an operator runs it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::Failure;
-
-/// Builds the shop and answers where the binary is.
-pub fn build(repository: &Path) -> Result<PathBuf, Failure> {
-    let output = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--package", "shop", "--message-format", "json"])
-        .current_dir(repository)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("building the shop failed: {}", output.status).into());
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "shop" && message["target"]["kind"][0] == "bin")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built no binary named shop".into())
-}
 
 /// Imports the export into an empty database, `synchronous` as by default, full; lines per second, of the import alone and not of making the tables.
 pub fn import(shop: &Path, directory: &Path, database: &str, export: &Path) -> Result<f64, Failure> {

@@ -1,6 +1,7 @@
 //! How every bench speaks: one JSON object per line, or a table for people.
 
 pub mod chaos;
+pub mod shop;
 
 use std::io::Write as _;
 
