@@ -16,7 +16,7 @@ pub use stockroom::Stockroom;
 
 use burgeon::prelude::*;
 
-use crate::catalog::{CatalogApi, Listing};
+use crate::catalog::Listing;
 use service::Shelves;
 
 /// The module.
@@ -28,10 +28,6 @@ pub fn module(db: Db, caches: Caches, listing: Listing) -> Module {
         .provides(InventoryApi::direct(shelves.clone()))
         .shares(shelves.stockroom())
         .first_start("seed", seed::fill)
-        .warm_up({
-            let shelves = shelves.clone();
-            async move |ctx: Ctx, catalog: CatalogApi| shelves.warm(&ctx, &catalog).await
-        })
         .routes(
             Routes::new(shelves)
                 .routes([get("/api/products/{id}/stock", pages::stock).name("read stock").tag("inventory")]),

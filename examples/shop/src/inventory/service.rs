@@ -8,7 +8,7 @@ use burgeon::prelude::*;
 use super::api::{Inventory, Stock};
 use super::repository;
 use super::stockroom::Stockroom;
-use crate::catalog::{CatalogApi, Listing, ProductId};
+use crate::catalog::{Listing, ProductId};
 
 /// How long pages show a number that nobody has changed: whoever changes one says so.
 const SHOWN: Duration = Duration::from_secs(10 * 60);
@@ -31,12 +31,6 @@ impl Shelves {
     /// What other modules need to take stock in their own transaction.
     pub(super) fn stockroom(&self) -> Stockroom {
         self.stockroom.clone()
-    }
-
-    /// Counts what most visitors will ask for, before they do.
-    pub(super) async fn warm(&self, ctx: &Ctx, catalog: &CatalogApi) -> Result<()> {
-        let known = catalog.well_known(ctx).await?;
-        self.shown.warm(ctx, known).await.map(drop)
     }
 }
 

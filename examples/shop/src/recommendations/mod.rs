@@ -24,10 +24,6 @@ pub fn module(db: Db, caches: Caches, catalog: CatalogApi) -> Module {
         .migrations(migrations!["recommendations/0001_pairs.sql"])
         .provides(RecommendationsApi::direct(pairs.clone()))
         .first_start("seed", seed::fill)
-        .warm_up({
-            let pairs = pairs.clone();
-            async move |ctx: Ctx| pairs.warm(&ctx).await
-        })
         .routes(
             Routes::new(pairs).routes([get("/api/products/{id}/bought-together", pages::bought_together)
                 .name("read what is bought together")

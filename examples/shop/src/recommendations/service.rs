@@ -40,12 +40,6 @@ impl Pairs {
         Self { db, catalog, companions }
     }
 
-    /// Reads what most visitors will be shown, before they come.
-    pub(super) async fn warm(&self, ctx: &Ctx) -> Result<()> {
-        let known = self.catalog.well_known(ctx).await?;
-        self.companions.warm(ctx, known).await.map(drop)
-    }
-
     pub(super) async fn products(&self, ctx: &Ctx, id: ProductId, limit: i64) -> Result<Vec<Product>> {
         let ids = self.with(ctx, &[id], limit).await?;
         self.catalog.products(ctx, &ids).await
