@@ -21,6 +21,7 @@
 //! # Invariants
 //!
 //! - A server that was started is ended: by `drop`, or by its supervising shell when the owner's process ends, even by SIGKILL.
+//!   The [shared](Postgres::shared) one is owned by all processes of a test run together.
 //! - No server runs as root: Postgres and PgBouncer refuse it, and the others need it no more than they do.
 //! - A server keeps its port through `stop`, `kill` and `restart`.
 //! - `start` and `restart` return when the server answers, or with its log when it does not within a minute.
@@ -32,6 +33,7 @@
 
 mod account;
 mod binary;
+mod databases;
 mod error;
 mod nats;
 mod pgbouncer;
@@ -43,10 +45,12 @@ mod ready;
 mod redis;
 mod replica;
 mod server;
+mod shared;
 mod template;
 mod url;
 
 pub use binary::{Program, find};
+pub use databases::Databases;
 pub use error::{Error, Result};
 pub use nats::{Nats, Options as NatsOptions};
 pub use pgbouncer::{PgBouncer, PoolMode};

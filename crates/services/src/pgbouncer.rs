@@ -1,4 +1,4 @@
-//! A PgBouncer in front of a [`Postgres`], since many a production database is reached through one.
+//! A PgBouncer in front of a [`Postgres`](crate::Postgres), since many a production database is reached through one.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,9 +6,9 @@ use std::ops::Deref;
 use rustix::process::Signal;
 
 use crate::binary::{Program, find};
+use crate::databases::Databases;
 use crate::error::Result;
 use crate::port::Port;
-use crate::postgres::Postgres;
 use crate::process::Process;
 use crate::ready::Ready;
 use crate::server::Server;
@@ -42,12 +42,13 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// A PgBouncer before all databases of `postgres`.
+    /// A PgBouncer before all databases of `postgres`, one's own or the shared one.
     ///
     /// # Errors
     ///
     /// When it is not installed (says what to install), or did not come up within a minute (shows its log).
-    pub async fn start(postgres: &Postgres, mode: PoolMode) -> Result<PgBouncer> {
+    pub async fn start(postgres: &impl AsRef<Databases>, mode: PoolMode) -> Result<PgBouncer> {
+        let postgres = postgres.as_ref();
         let binary = find(Program::PgBouncer)?;
         let port = Port::free()?;
         let process = Process::new("PgBouncer", "KILL")?;

@@ -3,19 +3,18 @@
 use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal;
-use tokio::process::Command;
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use crate::binary::{Program, find};
+use crate::databases::Databases;
 use crate::error::{Error, Result};
 use crate::port::Port;
-use crate::process::{Process, START};
+use crate::process::Process;
 use crate::ready::Ready;
 use crate::server::Server;
+use crate::shared::Member;
 use crate::template;
 
 /// How a [`Postgres`] is started.
@@ -42,10 +41,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
-    bin: PathBuf,
-    socket: PathBuf,
-    password: Option<String>,
-    databases: AtomicU64,
+    databases: Databases,
 }
 
 impl Options {
@@ -57,7 +53,7 @@ impl Options {
         self
     }
 
-    /// How many connections the server accepts. 200 by default, since tests of one process share a server; at the
+    /// How many connections the server accepts. 200 by default, enough for any one test; at the
     /// limit Postgres refuses with `53300 too_many_connections`.
     #[must_use]
     pub fn max_connections(mut self, connections: u16) -> Self {
@@ -103,11 +99,7 @@ impl Options {
         self,
         make: impl AsyncFnOnce(&mut Process, &Path) -> Result<()>,
     ) -> Result<Postgres> {
-        // Resolved, because a link to it elsewhere has no `initdb` beside it.
-        let postgres = find(Program::Postgres)?
-            .canonicalize()
-            .map_err(|error| Error::io("resolving the path of postgres", error))?;
-        let bin = postgres.parent().map(Path::to_owned).unwrap_or_default();
+        let bin = Postgres::bin()?;
         let port = Port::free()?;
         let mut process = Process::new("Postgres", "QUIT")?;
         make(&mut process, &bin).await?;
@@ -141,13 +133,14 @@ impl Options {
         }
         settings.extend(self.settings);
 
-        let mut command = vec![postgres.into_os_string(), "-D".into(), data.into_os_string()];
+        let mut command = vec![bin.join("postgres").into_os_string(), "-D".into(), data.into_os_string()];
         for (name, value) in settings {
             command.extend(["-c".into(), OsString::from(format!("{name}={value}"))]);
         }
         let ready = Ready::Writes(socket.join("data/postmaster.pid"));
         let server = Server::start(process, command, port, Signal::INT, ready).await?;
-        Ok(Postgres { server, bin, socket, password: self.password, databases: AtomicU64::new(0) })
+        let databases = Databases::new(server.port(), bin, socket, self.password, "test_");
+        Ok(Postgres { server, databases })
     }
 }
 
@@ -166,78 +159,70 @@ impl Postgres {
         Options { fsync: false, max_connections: 200, password: None, tls: None, settings: Vec::new() }
     }
 
-    /// One server for all tests of this process, started by the first that asks. Give each test a database of its own
-    /// with [`create_database`](Self::create_database); a test that stops or kills its server starts its own.
+    /// One server for all tests of a run, in whichever process they are: started by the first that asks, ended when
+    /// the run is over. A run is what started the processes: `cargo nextest run`, `cargo test`, or a shell. Give each test
+    /// a database of its own with [`create_database`](Databases::create_database), which is dropped after its process has
+    /// ended; a test that stops, kills or configures its server starts its own.
     ///
     /// # Errors
     ///
     /// As [`Options::start`]; the next caller tries again.
-    pub async fn shared() -> Result<&'static Postgres> {
+    pub async fn shared() -> Result<&'static Databases> {
         // A static, which the rest of the house has not: a test process has no other owner that outlives its tests.
-        // It is never dropped; the supervising shell ends the server when the process ends.
-        static SHARED: OnceCell<Postgres> = OnceCell::const_new();
-        SHARED.get_or_try_init(Postgres::start).await
+        // It is never dropped; the end of the process is what the supervising shell waits for.
+        static SHARED: OnceCell<Member> = OnceCell::const_new();
+        SHARED.get_or_try_init(Member::join).await.map(Member::databases)
     }
 
-    /// The database `postgres` as its superuser. Loopback, no TLS asked for.
+    /// Its databases, for whoever needs no more of it.
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
+    /// The database `postgres` as its superuser; see [`Databases::url`].
     pub fn url(&self) -> String {
-        self.url_of("postgres")
+        self.databases.url()
     }
 
-    /// This database as the superuser, whether it exists or not.
+    /// This database as the superuser; see [`Databases::url_of`].
     pub fn url_of(&self, database: &str) -> String {
-        let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
-        format!("postgres://postgres{password}@127.0.0.1:{}/{database}", self.port())
-    }
-
-    pub(crate) fn password(&self) -> Option<&str> {
-        self.password.as_deref()
+        self.databases.url_of(database)
     }
 
     /// The directory of its Unix socket.
     pub fn socket_directory(&self) -> &Path {
-        &self.socket
+        self.databases.socket_directory()
     }
 
-    /// Creates an empty database and returns its URL.
+    /// Creates an empty database and returns its URL; see [`Databases::create_database`].
     ///
     /// # Errors
     ///
     /// When the server is down or refuses.
     pub async fn create_database(&self) -> Result<String> {
-        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.psql("postgres", &format!("create database {name}")).await?;
-        Ok(self.url_of(&name))
+        self.databases.create_database().await
     }
 
-    /// Runs SQL through `psql`, outside of any driver under test, and returns its output: a line per row, columns
-    /// separated by `|`. Good for oracles.
+    /// Runs SQL through `psql`; see [`Databases::psql`].
     ///
     /// # Errors
     ///
-    /// What `psql` wrote to its standard error; the first failing statement ends the run.
+    /// What `psql` wrote to its standard error.
     pub async fn psql(&self, database: &str, sql: &str) -> Result<String> {
-        let port = self.port().to_string();
-        let run = Command::new(self.bin.join("psql"))
-            .args(["--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--port", &port, "--dbname", database])
-            .arg("--host")
-            .arg(&self.socket)
-            .args(["--command", sql])
-            .kill_on_drop(true)
-            .output();
-        let output = timeout(START, run)
-            .await
-            .map_err(|_| Error::new(format!("psql gave no answer within {} s to: {sql}", START.as_secs())))?
-            .map_err(|error| Error::io("running psql, which belongs beside postgres", error))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
-        }
-        Err(Error::new(format!("psql refused: {}", String::from_utf8_lossy(&output.stderr).trim())))
+        self.databases.psql(database, sql).await
+    }
+
+    /// The directory of `postgres`, `initdb` and `psql`.
+    pub(crate) fn bin() -> Result<PathBuf> {
+        // Resolved, because a link to it elsewhere has no `initdb` beside it.
+        let postgres = find(Program::Postgres)?
+            .canonicalize()
+            .map_err(|error| Error::io("resolving the path of postgres", error))?;
+        Ok(postgres.parent().map(Path::to_owned).unwrap_or_default())
     }
 
     async fn ask_for_the_password(&self) -> Result<()> {
-        let Some(password) = &self.password else { return Ok(()) };
+        let Some(password) = self.databases.password() else { return Ok(()) };
         let quoted = password.replace('\'', "''");
         self.psql("postgres", &format!("alter role postgres password '{quoted}'")).await?;
         // The socket stays open to `psql` above.
@@ -245,6 +230,12 @@ impl Postgres {
         self.process().await.write("data/pg_hba.conf", rules)?;
         self.psql("postgres", "select pg_reload_conf()").await?;
         Ok(())
+    }
+}
+
+impl AsRef<Databases> for Postgres {
+    fn as_ref(&self) -> &Databases {
+        &self.databases
     }
 }
 

@@ -115,6 +115,24 @@ impl Process {
         }
     }
 
+    /// An empty directory below this one, in which the server's user may remove what others have put there.
+    pub(crate) fn create_directory(&self, name: &str) -> Result<()> {
+        let path = self.directory.join(name);
+        fs::create_dir(&path)
+            .and_then(|()| give(&path, self.account))
+            .map_err(|error| Error::io(format!("creating {}", path.display()), error))
+    }
+
+    /// The server outlives this value's process, until nobody holds the pipe `line` in its directory open and the process
+    /// `run` has ended.
+    pub(crate) async fn share(&mut self, run: u32) -> Result<()> {
+        self.order("share", &[OsStr::new(&run.to_string())])?;
+        match self.answer(START).await? {
+            Some(code) if code == "0" => Ok(()),
+            _ => Err(self.failed("cannot be shared: its shell made no pipe")),
+        }
+    }
+
     /// Starts the server and waits until `ready` says so.
     pub(crate) async fn start(&mut self, command: &[&OsStr], ready: impl AsyncFn(u32) -> bool) -> Result<()> {
         if self.server.is_some() {

@@ -28,7 +28,7 @@ impl Options {
     ///
     /// When the primary is down, or the copy did not come up within a minute (shows its log).
     pub async fn replicate(mut self, primary: &Postgres) -> Result<Postgres> {
-        self.password = primary.password().map(str::to_owned);
+        self.password = primary.databases().password().map(str::to_owned);
         let connection = primary.conninfo();
         self.start_on(async |process, bin| copy(process, bin, &connection).await).await
     }
@@ -113,6 +113,7 @@ impl Postgres {
     /// How libpq reaches it.
     fn conninfo(&self) -> String {
         let password = self
+            .databases()
             .password()
             .map(|password| format!(" password='{}'", password.replace('\\', "\\\\").replace('\'', "\\'")));
         format!("host=127.0.0.1 port={} user=postgres{}", self.port(), password.unwrap_or_default())

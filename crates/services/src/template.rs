@@ -17,7 +17,8 @@ use crate::process::{Process, START};
 /// Raised when what `initdb` is asked for changes.
 const REVISION: u32 = 1;
 
-/// What the tests of one user share on a machine: templates and port locks.
+/// What the tests of one user share on a machine: templates, port locks, and the shared servers
+/// of test runs.
 ///
 /// # Errors
 ///
@@ -103,7 +104,8 @@ fn version(bin: &Path) -> Result<String> {
     })
 }
 
-async fn lock(path: &Path) -> Result<File> {
+/// Holds this file's lock until the value is dropped; waits for whoever else does.
+pub(crate) async fn lock(path: &Path) -> Result<File> {
     let context = |error| Error::io(format!("locking {}", path.display()), error);
     let file = File::create(path).map_err(context)?;
     let deadline = Instant::now() + START;

@@ -55,7 +55,7 @@ impl Meeting {
 
     async fn postgres(own: Option<Postgres>) -> Meeting {
         let server = match &own {
-            Some(own) => own,
+            Some(own) => own.databases(),
             None => Postgres::shared().await.unwrap(),
         };
         let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();

@@ -94,14 +94,14 @@ impl Owner {
 }
 
 /// As any temporary directory: servers run under another user when we are root, and remove what is theirs.
-fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().unwrap();
     std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
     scratch
 }
 
 /// Waits until every server's directory is gone: it goes last.
-async fn until_clean(scratch: &Path) {
+pub(crate) async fn until_clean(scratch: &Path) {
     let deadline = Instant::now() + PATIENCE;
     while directories(scratch) > 0 {
         assert!(Instant::now() < deadline, "directories were left behind");
@@ -110,7 +110,7 @@ async fn until_clean(scratch: &Path) {
 }
 
 /// How many servers still have a directory.
-fn directories(scratch: &Path) -> usize {
+pub(crate) fn directories(scratch: &Path) -> usize {
     names(scratch).iter().filter(|name| !name.starts_with("burgeon-services-")).count()
 }
 

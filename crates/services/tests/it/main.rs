@@ -11,4 +11,5 @@ mod postgres;
 mod proxy;
 mod redis_and_nats;
 mod replicas;
+mod runs;
 mod wire;
