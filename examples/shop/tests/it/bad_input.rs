@@ -36,6 +36,8 @@ async fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> E
         .current_dir(folder)
         .env_remove("DATABASE_URL")
         .env_remove("PORT")
+        // As with the verbs: no full catalogue for those that get as far as to make one.
+        .env("BURGEON__SHOP__CATALOG", "20")
         .envs(free.iter().filter(|_| !says_port).chain(&admin).copied())
         .envs(variables.iter().copied())
         .stdin(Stdio::null())

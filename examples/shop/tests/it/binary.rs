@@ -10,7 +10,7 @@ pub(crate) fn shop(folder: &Path, database: &str, arguments: &[&str]) -> Output 
         .current_dir(folder)
         .env("DATABASE_URL", database)
         // No test of a verb looks at the catalogue, and a full one takes longer to make than most verbs run.
-        .env("SHOP_CATALOG", "20")
+        .env("BURGEON__SHOP__CATALOG", "20")
         .output()
         .expect("the shop's binary starts")
 }
