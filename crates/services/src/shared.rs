@@ -72,7 +72,8 @@ impl Member {
             }
         };
         // From here on it stays.
-        let directory = place.canonicalize().map_err(|error| Error::io("finding the shared Postgres", error))?;
+        let directory =
+            place.canonicalize().map_err(|error| Error::io("finding the shared Postgres", error))?;
         let dead = Dead::found(&directory.join("users"))?;
         let (name, mark) = mark(&directory.join("users"))?;
         drop(lock);
@@ -205,7 +206,8 @@ impl Dead {
             server.psql_each("postgres", &drops).await?;
         }
         for (path, _) in &self.0 {
-            fs::remove_file(path).map_err(|error| Error::io(format!("removing {}", path.display()), error))?;
+            fs::remove_file(path)
+                .map_err(|error| Error::io(format!("removing {}", path.display()), error))?;
         }
         Ok(())
     }

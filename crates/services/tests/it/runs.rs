@@ -57,7 +57,8 @@ async fn two_runs_have_a_server_each() {
 #[tokio::test]
 async fn what_the_dead_have_left_is_dropped_and_what_the_living_have_is_not() {
     let scratch = scratch();
-    let script = "\"$0\" stay & stays=$!; for _ in 1 2 3 4 5 6 7 8 9; do \"$0\"; done; read -r _; kill $stays";
+    let script =
+        "\"$0\" stay & stays=$!; for _ in 1 2 3 4 5 6 7 8 9; do \"$0\"; done; read -r _; kill $stays";
     let mut run = Run::start(scratch.path(), script);
     let mut members = Vec::new();
     for _ in 0..10 {

@@ -29,14 +29,15 @@ use burgeon::cache::http::{Config as Kept, Responses};
 use burgeon::http::Policy;
 use burgeon::prelude::*;
 
+use crate::Config;
 use service::Products;
 
 /// The module.
-pub fn module(db: Db, caches: Caches) -> Result<Module> {
+pub fn module(db: Db, caches: Caches, config: Config) -> Result<Module> {
     // Lists know no visitor, so they may be everybody's, whatever cookies come along.
     let lists = Responses::new(&caches, "lists", Kept { anonymous: true, ..Kept::default() })?;
     let kept = Policy::new("cache", lists.describe(), lists.layer());
-    let products = Products::new(db, caches);
+    let products = Products::new(db, caches, &config);
     let module = Module::new("catalog")
         .migrations(migrations![
             "catalog/0001_products.sql",

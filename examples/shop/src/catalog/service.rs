@@ -16,6 +16,7 @@ use super::listing::Listing;
 use super::product::{Product, ProductId};
 use super::search::{Found, Search, Shelf};
 use super::{matching, repository};
+use crate::Config;
 
 /// As long as nobody says otherwise, a product does not change.
 const PRODUCTS: Duration = Duration::from_secs(10 * 60);
@@ -27,9 +28,8 @@ const LONGEST_SHELF: i64 = 60;
 /// What is looked at within this time is written together: a page that everybody looks at is one row, which a write per
 /// look would make a queue.
 const LOOKS: Duration = Duration::from_secs(1);
-/// How old the number may be that pages show while others look, and for how long after that it is shown while it is counted anew:
-/// what nobody has looked at meanwhile has not changed.
-const LOOKED_AT: Duration = Duration::from_secs(10);
+/// For how long a number of looks that is too old is shown while it is counted anew: what nobody has looked at meanwhile has
+/// not changed.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// Counted anew together: one by one, it would cost most of what the other caches save.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ pub(super) struct Products {
 }
 
 impl Products {
-    pub(super) fn new(db: Db, caches: Caches) -> Self {
+    pub(super) fn new(db: Db, caches: Caches, config: &Config) -> Self {
         let by_id = caches
             .named("product")
             .ttl(PRODUCTS)
@@ -61,7 +61,7 @@ impl Products {
         let looks = looks.or_insert().every(LOOKS);
         let looked_at = caches
             .named("looked at")
-            .ttl(LOOKED_AT)
+            .ttl(config.looks)
             .revalidate(REMEMBERED)
             .gather(TOGETHER)
             .batch_loader(db.clone(), load_views);

@@ -33,7 +33,7 @@ async fn a_list_of_reviews_is_the_json_of_reviews(app: TestApp) {
     assert_eq!(serde_json::to_string(&reviews).expect("they are written"), text);
 }
 
-#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "20"])]
+#[burgeon_test::test(shop::app, settings = ["shop.catalog" = "20", "shop.looks" = "100ms"])]
 async fn looks_at_a_product_are_counted_and_each_once(app: TestApp) {
     for _ in 0..20 {
         app.get("/products/3").await.ok();
