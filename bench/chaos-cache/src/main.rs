@@ -15,11 +15,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_report::chaos::Chaos;
 use burgeon_cluster::bus::{Fate, Hub};
 use burgeon_meter::Meters;
 use burgeon_resilience::random::{Dice, below};
 use burgeon_runtime::Tasks;
-use clap::Parser;
 use tokio::time::{Instant, sleep};
 
 use crate::memory::Memory;
@@ -27,20 +27,6 @@ use crate::oracle::Oracle;
 use crate::site::{Data, HEARTBEAT, Link, Manners, Node};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Readers of three nodes' caches in bad weather.
-#[derive(Parser)]
-struct Args {
-    /// What the dice start from; printed first, so that a failure can be replayed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Ten million operations instead of 200,000, and longer outages.
-    #[arg(long)]
-    long: bool,
-    /// Only this part: naive, weather, replica, redis or outages.
-    #[arg(long)]
-    only: Option<String>,
-}
 
 pub const KEYS: u64 = 64;
 pub const NODES: usize = 3;
@@ -53,9 +39,10 @@ const AGE_UNHEARD: Duration = Duration::from_millis(500);
 const BOUND: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("seed {seed}");
+    let mut chaos = Chaos::from_args(
+        "Readers of three nodes' caches in bad weather: ten million operations instead of 200,000 in the long form, and longer outages.",
+        &["naive", "weather", "replica", "redis", "outages"],
+    );
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -63,35 +50,28 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let wants = |part: &str| args.only.as_deref().is_none_or(|only| only == part);
-    let mut results = Vec::new();
-    runtime.block_on(async {
-        if wants("naive") {
-            results.push(("naive", weather(Manners::Naive, 20_000, seed).await));
-        }
-        if wants("weather") {
-            let operations = if args.long { 10_000_000 } else { 200_000 };
-            results.push(("weather", weather(Manners::Ours, operations, seed).await));
-        }
-        if wants("replica") {
-            results.push(("replica", outages::replica(seed, args.long).await));
-        }
-        if wants("redis") {
-            results.push(("redis", outages::redis(seed, args.long).await));
-        }
-        if wants("outages") {
-            results.push(("outages", outages::bus(seed, args.long).await));
-        }
-    });
-    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
-    for (part, result) in &results {
-        match result {
-            Ok(story) => println!("{part}: {story}"),
-            Err(error) => println!("{part}: FAILED: {error}"),
-        }
+    runtime.block_on(run(&mut chaos));
+    chaos.finish()
+}
+
+async fn run(chaos: &mut Chaos) {
+    let (seed, long) = (chaos.seed, chaos.long);
+    if chaos.wants("naive") {
+        chaos.tell("naive", weather(Manners::Naive, 20_000, seed).await);
     }
-    println!("{} passed, {failed} failed", results.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if chaos.wants("weather") {
+        let operations = if long { 10_000_000 } else { 200_000 };
+        chaos.tell("weather", weather(Manners::Ours, operations, seed).await);
+    }
+    if chaos.wants("replica") {
+        chaos.tell("replica", outages::replica(seed, long).await);
+    }
+    if chaos.wants("redis") {
+        chaos.tell("redis", outages::redis(seed, long).await);
+    }
+    if chaos.wants("outages") {
+        chaos.tell("outages", outages::bus(seed, long).await);
+    }
 }
 
 /// Three nodes in one process over a database in memory whose copies lag; messages are lost, delayed and repeated, and now
