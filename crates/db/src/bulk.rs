@@ -38,20 +38,24 @@ pub trait Record {
 pub(crate) enum Rows {
     /// For SQLite's writer.
     Tape(Tape),
-    /// For the lists of Postgres, one row after the other.
-    Values(Vec<Value>),
+    /// For the lists of Postgres, one per column.
+    Columns(Vec<Vec<Value>>),
 }
 
 impl Rows {
-    /// From values, one row after the other.
-    pub(crate) fn of(engine: Engine, values: Vec<Value>) -> Self {
+    /// For so many rows of so many columns.
+    pub(crate) fn with_room(engine: Engine, columns: usize, rows: usize) -> Self {
         match engine {
-            Engine::Postgres => Rows::Values(values),
-            Engine::Sqlite => {
-                let mut tape = Tape::with_room(values.len());
-                values.into_iter().for_each(|value| tape.push(value));
-                Rows::Tape(tape)
-            }
+            Engine::Postgres => Rows::Columns((0..columns).map(|_| Vec::with_capacity(rows)).collect()),
+            Engine::Sqlite => Rows::Tape(Tape::with_room(columns * rows)),
+        }
+    }
+
+    /// The next value of a column; columns in order, row by row.
+    pub(crate) fn put(&mut self, column: usize, value: Value) {
+        match self {
+            Rows::Tape(tape) => tape.push(value),
+            Rows::Columns(columns) => columns[column].push(value),
         }
     }
 }
@@ -165,12 +169,7 @@ impl Bulk {
             return self.insert_within(tx, None, rows).await;
         };
         let text = self.copy_text(R::TYPES).map_err(|fault| fault.at(self.name, self.place))?;
-        let next = || match Chunk::next(Engine::Postgres, &mut rows).rows {
-            Rows::Values(values) => values,
-            // What SQLite takes, which is not asked for.
-            Rows::Tape(_) => Vec::new(),
-        };
-        Target::Within(tx).copy(text, R::TYPES, next).await
+        Target::Within(tx).copy(text, R::TYPES, || values(&mut rows)).await
     }
 
     fn copy_text(&self, types: &[Type]) -> Result<Text, Fault> {
@@ -249,7 +248,7 @@ impl Bulk {
 }
 
 /// The values of the next rows, one after the other.
-fn chunk<R: Record>(rows: &mut impl Iterator<Item = R>) -> Vec<Value> {
+fn values<R: Record>(rows: &mut impl Iterator<Item = R>) -> Vec<Value> {
     let mut values = Vec::with_capacity(R::TYPES.len() * CHUNK.min(rows.size_hint().0.max(1)));
     for row in rows.by_ref().take(CHUNK) {
         row.each(|value| values.push(value));
@@ -259,21 +258,17 @@ fn chunk<R: Record>(rows: &mut impl Iterator<Item = R>) -> Vec<Value> {
 
 impl Chunk {
     fn next<R: Record>(engine: Engine, rows: &mut impl Iterator<Item = R>) -> Self {
-        match engine {
-            Engine::Sqlite => {
-                let mut tape = Tape::with_room(R::TYPES.len() * CHUNK.min(rows.size_hint().0.max(1)));
-                let mut count = 0;
-                for row in rows.by_ref().take(CHUNK) {
-                    row.each(|value| tape.push(value));
-                    count += 1;
-                }
-                Self { rows: Rows::Tape(tape), count }
-            }
-            Engine::Postgres => {
-                let values = chunk(rows);
-                Self { count: values.len() / R::TYPES.len().max(1), rows: Rows::Values(values) }
-            }
+        let room = CHUNK.min(rows.size_hint().0.max(1));
+        let mut chunk = Self { rows: Rows::with_room(engine, R::TYPES.len(), room), count: 0 };
+        for row in rows.by_ref().take(CHUNK) {
+            let mut column = 0;
+            row.each(|value| {
+                chunk.rows.put(column, value);
+                column += 1;
+            });
+            chunk.count += 1;
         }
+        chunk
     }
 }
 

@@ -270,8 +270,11 @@ impl Inner {
         let target = Target::Alone(&self.db, &ctx, Aim::Write);
         let mut tries = TRIES;
         loop {
-            let values = batch.iter().flat_map(|(key, addition)| [key.value(), Value::Big(addition.by)]);
-            let rows = Rows::of(self.db.engine(), values.collect());
+            let mut rows = Rows::with_room(self.db.engine(), 2, batch.len());
+            for (key, addition) in batch {
+                rows.put(0, key.value());
+                rows.put(1, Value::Big(addition.by));
+            }
             let Err(error) = target.insert_many(text.clone(), types, rows).await else {
                 return Ok(ctx.position());
             };

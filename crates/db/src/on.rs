@@ -186,7 +186,7 @@ impl Target<'_> {
     pub(crate) async fn insert_many(&self, text: Text, types: &'static [Type], rows: Rows) -> Result<u64> {
         let refused = match &rows {
             Rows::Tape(tape) => tape.invalid(),
-            Rows::Values(values) => refuse(values),
+            Rows::Columns(columns) => columns.iter().find_map(|column| refuse(column)),
         };
         if let Some(fault) = refused {
             return Err(fault.of_statement(&text));
@@ -200,11 +200,11 @@ impl Target<'_> {
                 let text = text.clone();
                 session.run(move |conn| conn.insert_many(text.sql(Engine::Sqlite), &tape)).await
             }
-            (Ok(Way::Postgres(fleet, ctx, _)), Rows::Values(values)) => {
-                fleet.execute(ctx, &text, &columns(types, values)).await
+            (Ok(Way::Postgres(fleet, ctx, _)), Rows::Columns(columns)) => {
+                fleet.execute(ctx, &text, &lists(types, columns)).await
             }
-            (Ok(Way::PostgresTx(session)), Rows::Values(values)) => {
-                session.execute(&text, &columns(types, values)).await
+            (Ok(Way::PostgresTx(session)), Rows::Columns(columns)) => {
+                session.execute(&text, &lists(types, columns)).await
             }
             (Ok(_), _) => Err(Fault::Statement { why: "the rows are in the other engine's form".to_owned() }),
             (Err(fault), _) => Err(fault),
@@ -294,13 +294,8 @@ fn class_of(handle: Class, text: &Text) -> Class {
     }
 }
 
-/// Rows one after the other into one list per column.
-fn columns(types: &'static [Type], values: Vec<Value>) -> Vec<Value> {
-    let rows = values.len() / types.len().max(1);
-    let mut columns: Vec<_> = types.iter().map(|_| Vec::with_capacity(rows)).collect();
-    for (index, value) in values.into_iter().enumerate() {
-        columns[index % types.len()].push(value);
-    }
+/// One parameter per column.
+fn lists(types: &'static [Type], columns: Vec<Vec<Value>>) -> Vec<Value> {
     types.iter().zip(columns).map(|(of, column)| Value::List(*of, column)).collect()
 }
 
