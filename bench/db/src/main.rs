@@ -47,6 +47,9 @@ struct Args {
     /// Shared connections, ours and the raw driver's; 0 is Burgeon's default.
     #[arg(long, default_value_t = 0)]
     shared: usize,
+    /// Statements that may be under way on each of ours; 0 is Burgeon's default.
+    #[arg(long, default_value_t = 0)]
+    places: usize,
     /// Only this engine: sqlite or postgres.
     #[arg(long)]
     engine: Option<String>,
@@ -152,6 +155,9 @@ async fn postgres(plan: &Plan, args: &Args, report: &mut Report) -> Result<(), F
     let deadpool = Deadpool::open(&url, CONNECTIONS)?;
     let mut config = burgeon_db::Config::at(url.clone());
     config.postgres.shared_connections = args.shared;
+    if args.places > 0 {
+        config.postgres.in_flight = args.places;
+    }
     let meters = Meters::new();
     let tasks = Tasks::new(&meters);
     let ours = Ours(Db::open(&config, &tasks, &meters).await?);

@@ -376,7 +376,8 @@ impl Pool {
             }
             if ask {
                 let patience = self.exclusive.patience(ctx);
-                match self.exclusive.try_acquire(patience, text.name(), text.place()).await {
+                // Boxed: it may open a connection, which is large and rare.
+                match Box::pin(self.exclusive.try_acquire(patience, text.name(), text.place())).await {
                     Some(Ok(lease)) => return Routed::Own(Some(lease)),
                     Some(Err(fault)) => return Routed::Done(Err(fault)),
                     None => {}

@@ -22,9 +22,9 @@ use burgeon_resilience::line::{Config, Key, Line, Next};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-/// How much longer one must have waited to be served before the class above: longer than anybody waits here, but for
-/// the turns that the line reserves.
-const HEAD_START: Duration = Duration::from_secs(5);
+/// How much longer one must have waited to be served before the class above: longer than anybody waits for a place of
+/// any kind, but for the turns that the line reserves.
+pub(super) const HEAD_START: Duration = Duration::from_secs(5);
 
 /// The places, and the line before them. Cloning shares it.
 #[derive(Clone)]

@@ -196,7 +196,8 @@ impl Fleet {
     ) -> Result<Vec<Row>, Fault> {
         match &self.0.routing {
             None => self.0.nodes[0].pool.query(ctx, text, params, class).await,
-            Some(routing) if class == Class::Read => self.read(routing, ctx, text, params).await,
+            // Boxed: with one server, every statement's future would carry the choice among several.
+            Some(routing) if class == Class::Read => Box::pin(self.read(routing, ctx, text, params)).await,
             Some(routing) => {
                 routing.meters.chosen.increment();
                 let node = self.primary(routing, ctx).await?;

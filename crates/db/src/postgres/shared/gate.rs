@@ -8,7 +8,7 @@
 //! - A place that becomes free goes to the line before it goes to newcomers.
 //! - Places belong to one connection's life. What is still held when its connection is replaced counts no more.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use burgeon_resilience::{Clock, Instant};
 use tokio::sync::{Notify, oneshot};
 
 use super::super::connection::Connection;
+use super::super::places::HEAD_START;
+use super::alarm::{Alarm, by};
 use super::pace::Usual;
 use crate::clock;
 
@@ -89,7 +91,13 @@ enum Entered {
 
 impl Gate {
     pub(super) fn new(lanes: usize, in_flight: usize, waiting: usize, meters: &Meters, server: &str) -> Self {
-        let config = line::Config { capacity: waiting, codel: None, ..line::Config::default() };
+        // Without CoDel: who waits here has a deadline, and nothing else to try.
+        let config = line::Config {
+            capacity: waiting,
+            head_start: HEAD_START,
+            codel: None,
+            ..line::Config::default()
+        };
         let lane = || Lane {
             connection: None,
             life: 0,
@@ -124,17 +132,21 @@ impl Gate {
         now: std::time::Instant,
         until: std::time::Instant,
         patient: bool,
+        alarm: Pin<&mut Alarm>,
     ) -> Result<Place, Refusal> {
         let (turn, key) = match self.enter(ctx, self.at(now), self.at(until), patient)? {
             Entered::Now(place) => return Ok(place),
             Entered::Waits(turn, key) => (turn, key),
         };
         // From here on the place may be ours at any moment, also at the one when we leave.
-        let mut waiting = Waiting { gate: self, turn, key };
-        match tokio::time::timeout_at(until.into(), &mut waiting.turn).await {
-            Ok(Ok(place)) => Ok(place),
+        let mut waiting = Waiting { gate: self, turn, key: Some(key) };
+        match by(alarm, until, &mut waiting.turn).await {
+            Some(Ok(place)) => {
+                waiting.key = None;
+                Ok(place)
+            }
             // Displaced, late, or shut out.
-            Ok(Err(_)) | Err(_) => {
+            Some(Err(_)) | None => {
                 self.refused.increment();
                 Err(self.refusal())
             }
@@ -378,15 +390,17 @@ impl Lane {
 struct Waiting<'a> {
     gate: &'a Gate,
     turn: oneshot::Receiver<Place>,
-    key: line::Key,
+    /// `None` once he has taken his place: then the line knows him no more.
+    key: Option<line::Key>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        let Some(key) = self.key else { return };
         self.turn.close();
         match self.turn.try_recv() {
             Ok(place) => self.gate.leave_unused(&place),
-            Err(_) => drop(self.gate.state().line.cancel(self.key)),
+            Err(_) => drop(self.gate.state().line.cancel(key)),
         }
     }
 }

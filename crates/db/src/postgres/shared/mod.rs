@@ -27,9 +27,11 @@
 //! the server lets a statement run is given up. So is one whose answers a caller does not take out because he is not
 //! polled: results of more than some 20 kB hold up those behind them until then.
 
+mod alarm;
 mod gate;
 mod pace;
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,7 @@ use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep_until, timeout_at};
 
+use self::alarm::{Alarm, by};
 use self::gate::{Gate, Place, Refusal};
 use self::pace::{Paces, Phase};
 use super::GRACE;
@@ -184,9 +187,10 @@ impl Shared {
     ) -> Outcome {
         let mut replays = u32::from(text.class() == Class::Read);
         let mut lessons = 3;
+        let mut alarm = pin!(None);
         loop {
             let asked = clock::now();
-            let place = match self.place(ctx, asked, until, patient).await {
+            let place = match self.place(ctx, asked, until, patient, alarm.as_mut()).await {
                 Ok(Some(place)) => place,
                 Ok(None) => return Outcome::Stalled,
                 Err(fault) => return Outcome::Failed(fault),
@@ -199,32 +203,36 @@ impl Shared {
 
             let prepared = match connection.prepared(text) {
                 Some(prepared) => Ok(prepared),
-                None => match timeout_at(until.into(), connection.prepare_in_turn(text, params)).await {
-                    Ok(prepared) => prepared,
-                    // Preparing does nothing, and who left leaves a marker.
-                    Err(_) => return Outcome::Failed(super::timed_out(text, asked)),
-                },
+                None => {
+                    // Boxed: once per statement and connection, and every run would carry it.
+                    let preparing = Box::pin(connection.prepare_in_turn(text, params));
+                    match by(alarm.as_mut(), until, preparing).await {
+                        Some(prepared) => prepared,
+                        // Preparing does nothing, and who left leaves a marker.
+                        None => return Outcome::Failed(super::timed_out(text, asked)),
+                    }
+                }
             };
             let ran = match prepared {
                 Ok(prepared) => {
                     // A write may take a little longer than its caller has, because *it was done* is worth it.
                     let grace = if text.class() == Class::Write { GRACE } else { Duration::ZERO };
-                    let work = ask(ctx, &connection, text, &prepared, params, wants);
-                    timeout_at((until + grace).into(), work).await
+                    let work = pin!(ask(ctx, &connection, text, &prepared, params, wants));
+                    by(alarm.as_mut(), until + grace, work).await
                 }
-                Err(error) => Ok(Err(error)),
+                Err(error) => Some(Err(error)),
             };
             let error = match ran {
-                Ok(Ok(answer)) => {
+                Some(Ok(answer)) => {
                     self.settle(flight, text, queued);
                     return Outcome::Answered(answer);
                 }
-                Ok(Err(error)) => error,
-                Err(_) if text.class() == Class::Write => {
+                Some(Err(error)) => error,
+                None if text.class() == Class::Write => {
                     let why = format!("`{}` was not answered by its deadline", text.name());
                     return Outcome::Failed(Fault::OutcomeUnknown { why });
                 }
-                Err(_) => return Outcome::Failed(super::timed_out(text, asked)),
+                None => return Outcome::Failed(super::timed_out(text, asked)),
             };
 
             if lessons > 0 && connection.learn(text, &error) {
@@ -261,6 +269,7 @@ impl Shared {
         now: Instant,
         until: Instant,
         patient: bool,
+        mut alarm: Pin<&mut Alarm>,
     ) -> Result<Option<Place>, Fault> {
         let inner = &*self.0;
         let turn = until.min(now + inner.limits.acquire);
@@ -270,7 +279,7 @@ impl Shared {
                 after: Duration::ZERO,
             });
         }
-        let mut refusal = match inner.gate.take(ctx, now, turn, patient).await {
+        let mut refusal = match inner.gate.take(ctx, now, turn, patient, alarm.as_mut()).await {
             Ok(place) => return Ok(Some(place)),
             Err(refusal) => refusal,
         };
@@ -281,7 +290,7 @@ impl Shared {
                 tokio::task::yield_now().await;
                 return Err(Fault::Unavailable { why });
             }
-            refusal = match inner.gate.take(ctx, now, turn, true).await {
+            refusal = match inner.gate.take(ctx, now, turn, true, alarm).await {
                 Ok(place) => return Ok(Some(place)),
                 Err(refusal) => refusal,
             };
@@ -404,17 +413,17 @@ async fn ask(
     params: &[Value],
     wants: Wants,
 ) -> Result<Option<Answer>, tokio_postgres::Error> {
-    let run = connection.run(text, prepared, params);
+    let run = || connection.run(text, prepared, params);
     match wants {
-        Wants::Nothing => run.await.map(Some),
+        Wants::Nothing => run().await.map(Some),
         Wants::Position => {
             // Sent right behind it: where the log ends then is past what it wrote.
-            let (answer, position) = join(run, connection.position()).await;
+            let (answer, position) = Box::pin(join(run(), connection.position())).await;
             ctx.advance(position);
             answer.map(Some)
         }
         Wants::Replayed(position) => {
-            let (replayed, answer) = join(connection.has_replayed(position), run).await;
+            let (replayed, answer) = Box::pin(join(connection.has_replayed(position), run())).await;
             if replayed? { answer.map(Some) } else { Ok(None) }
         }
     }
