@@ -59,7 +59,7 @@ impl Meeting {
             None => Postgres::shared().await.unwrap(),
         };
         let proxy = Proxy::start(("127.0.0.1", server.port())).await.unwrap();
-        let url = proxy.url_for(&server.create_database().await.unwrap());
+        let url = server.create_database().await.unwrap();
         Meeting::Postgres { server: own, proxy, url }
     }
 
@@ -75,32 +75,50 @@ impl Meeting {
         Meeting::Nats { server, proxy }
     }
 
-    async fn link(&self, tasks: &Tasks, meters: &Meters) -> Link {
+    /// A line of one's own to where they meet.
+    async fn another_line(&self) -> Proxy {
+        let port = match self {
+            Meeting::InProcess(_) => panic!("there is no line"),
+            Meeting::Postgres { server: Some(server), .. } => server.port(),
+            Meeting::Postgres { server: None, .. } => Postgres::shared().await.unwrap().port(),
+            Meeting::Redis { server, .. } => server.port(),
+            Meeting::Nats { server, .. } => server.port(),
+        };
+        Proxy::start(("127.0.0.1", port)).await.unwrap()
+    }
+
+    /// Over this line, or the common one.
+    async fn link(&self, own: Option<&Proxy>, tasks: &Tasks, meters: &Meters) -> Link {
         let name = "burgeon_test".to_owned();
         match self {
             Meeting::InProcess(hub) => Link::InProcess(hub.clone()),
-            Meeting::Postgres { url, .. } => {
-                let config = burgeon_db::Config::at(url.clone());
+            Meeting::Postgres { url, proxy, .. } => {
+                let config = burgeon_db::Config::at(own.unwrap_or(proxy).url_for(url));
                 let meters = Meters::new();
                 let db = Db::open(&config, &Tasks::new(&meters), &meters).await.unwrap();
                 Link::Postgres { db, channel: name }
             }
             Meeting::Redis { server, proxy } => {
-                let config = burgeon_redis::Config::at(proxy.url_for(&server.url()));
+                let config = burgeon_redis::Config::at(own.unwrap_or(proxy).url_for(&server.url()));
                 Link::Redis { redis: Redis::connect(&config, tasks, meters).unwrap(), channel: name }
             }
             Meeting::Nats { server, proxy } => {
-                let config = burgeon_cluster::nats::Config::at(proxy.url_for(&server.url()));
+                let config = burgeon_cluster::nats::Config::at(own.unwrap_or(proxy).url_for(&server.url()));
                 Link::Nats { config, subject: name }
             }
         }
     }
 
     async fn node(&self) -> Node {
+        self.node_over(None).await
+    }
+
+    /// One with a line of its own.
+    async fn node_over(&self, own: Option<&Proxy>) -> Node {
         let meters = Meters::new();
         let tasks = Tasks::new(&meters);
         let config = Config { heartbeat: Duration::from_millis(50), ..Config::default() };
-        let link = self.link(&tasks, &meters).await;
+        let link = self.link(own, &tasks, &meters).await;
         let bus = Bus::join(link, config, &tasks, &meters).unwrap();
         Node { bus, tasks, meters }
     }

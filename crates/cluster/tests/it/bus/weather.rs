@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use burgeon_cluster::bus::{Fate, Hub};
+use burgeon_cluster::bus::{Fate, Hub, State};
 use burgeon_cluster::{Gap, NodeId, Stamp};
 use burgeon_resilience::random::{Dice, below};
 
@@ -115,6 +115,65 @@ async fn whatever_befalls_the_line_or_the_broker_no_loss_goes_unnoticed_and_all_
             check(&entries, node.bus.node(), &last);
             assert!(entries.contains(&Entry::Gap(Gap::Reconnected)), "nobody was told of a cut");
         }
+    }
+}
+
+/// One node's line breaks while the others go on talking: what they say is lost for it alone, packet by packet, as on the hub.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_misses_while_its_line_is_cut_it_is_told_of_by_numbers_and_what_it_says_is_heard_after()
+{
+    for meeting in Meeting::of_brokers().await {
+        let mut nodes = meeting.nodes(2).await;
+        let line = meeting.another_line().await;
+        nodes.push(meeting.node_over(Some(&line)).await);
+        for node in &nodes {
+            within(node.bus.whole()).await;
+            within(node.bus.until(|bus| bus.heard().len() == 2)).await;
+        }
+        let logs: Vec<_> = nodes.iter().map(|node| Log::listen(&node.bus, "news")).collect();
+        let [one, other, away] = &nodes[..] else { unreachable!() };
+        let heard_by_all = async |stamp: Stamp| {
+            for node in &nodes {
+                within(node.bus.until(|bus| bus.has_applied(stamp))).await;
+            }
+        };
+        heard_by_all(one.bus.publish("news", "before").unwrap()).await;
+
+        line.cut();
+        within(away.bus.until(|bus| bus.state() == State::Cut)).await;
+        let mut last = Vec::new();
+        for number in 0..20 {
+            let speaker = if number % 2 == 0 { one } else { other };
+            let stamp = speaker.bus.publish("news", format!("unheard {number}")).unwrap();
+            // In packets of their own, each of which is gone before the line is back.
+            for node in [one, other] {
+                within(node.bus.until(|bus| bus.has_applied(stamp))).await;
+            }
+            last.push(stamp);
+        }
+        let own = away.bus.publish("news", "from away").unwrap();
+        assert!(!away.bus.has_applied(last[19]));
+        line.heal();
+        within(away.bus.whole()).await;
+
+        // Nobody says anything more: the next heartbeats tell how far they were.
+        for stamp in &last[18..] {
+            heard_by_all(*stamp).await;
+        }
+        heard_by_all(own).await;
+        let entries = logs[2].0.entries();
+        assert!(entries.contains(&Entry::Gap(Gap::Reconnected)), "{entries:?}");
+        for node in [one, other] {
+            assert!(entries.contains(&Entry::Gap(Gap::Missed(node.bus.node()))), "{entries:?}");
+        }
+        assert!(logs[2].0.messages().iter().all(|message| !message.starts_with("unheard")), "{entries:?}");
+        for (log, _) in &logs[..2] {
+            assert_eq!(log.messages().len(), 22, "what is said without a line is said once it is back");
+            assert!(log.entries().iter().all(|entry| !matches!(entry, Entry::Gap(_))), "they missed nothing");
+        }
+        // From here on it hears everything again.
+        let after = one.bus.publish("news", "after").unwrap();
+        logs[2].0.until(|entries| entries.contains(&Entry::Message(after, "after".to_owned()))).await;
     }
 }
 
