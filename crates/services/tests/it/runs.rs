@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use burgeon_services::Postgres;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -13,7 +14,7 @@ use crate::wire::{PATIENCE, psql};
 
 #[tokio::test]
 async fn processes_one_after_the_other_meet_the_same_server_and_it_ends_with_the_run() {
-    let scratch = scratch();
+    let scratch = furnished().await;
     // Between two of them, nobody has it.
     let mut run = Run::start(scratch.path(), "\"$0\"; \"$0\"; read -r _; \"$0\"; read -r _");
     let (one, other) = (run.member().await, run.member().await);
@@ -30,7 +31,7 @@ async fn processes_one_after_the_other_meet_the_same_server_and_it_ends_with_the
 
 #[tokio::test]
 async fn a_killed_run_takes_nobodys_server_away_and_leaves_nothing_when_the_last_is_killed() {
-    let scratch = scratch();
+    let scratch = furnished().await;
     let mut run = Run::start(scratch.path(), "\"$0\" stay & \"$0\" stay & \"$0\" stay & wait");
     let members = [run.member().await, run.member().await, run.member().await];
     run.process.kill().await.unwrap();
@@ -45,7 +46,7 @@ async fn a_killed_run_takes_nobodys_server_away_and_leaves_nothing_when_the_last
 
 #[tokio::test]
 async fn two_runs_have_a_server_each() {
-    let scratch = scratch();
+    let scratch = furnished().await;
     let mut runs = [(); 2].map(|()| Run::start(scratch.path(), "\"$0\"; read -r _"));
     let [one, other] = &mut runs;
     assert_ne!(one.member().await.port, other.member().await.port);
@@ -56,7 +57,7 @@ async fn two_runs_have_a_server_each() {
 
 #[tokio::test]
 async fn what_the_dead_have_left_is_dropped_and_what_the_living_have_is_not() {
-    let scratch = scratch();
+    let scratch = furnished().await;
     let script =
         "\"$0\" stay & stays=$!; for _ in 1 2 3 4 5 6 7 8 9; do \"$0\"; done; read -r _; kill $stays";
     let mut run = Run::start(scratch.path(), script);
@@ -77,7 +78,7 @@ async fn what_the_dead_have_left_is_dropped_and_what_the_living_have_is_not() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_run_whose_server_has_lost_its_shell_gets_another_one() {
-    let scratch = scratch();
+    let scratch = furnished().await;
     let mut run = Run::start(scratch.path(), "\"$0\"; read -r _; \"$0\"; read -r _");
     let lost = run.member().await;
     let data = psql(&lost.url, "show data_directory").await.unwrap();
@@ -94,6 +95,22 @@ async fn a_run_whose_server_has_lost_its_shell_gets_another_one() {
     std::fs::remove_dir_all(directory).unwrap();
     run.next().await;
     until_clean(scratch.path()).await;
+}
+
+/// A directory in which nothing runs, with the template that this machine has: `initdb` is not what these tests are about.
+async fn furnished() -> tempfile::TempDir {
+    let scratch = scratch();
+    // Whoever starts one leaves its template.
+    Postgres::shared().await.unwrap();
+    let common = format!("burgeon-services-{}", rustix::process::geteuid().as_raw());
+    let (from, to) = (std::env::temp_dir().join(&common), scratch.path().join(&common));
+    std::fs::create_dir(&to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "tar") {
+            std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    scratch
 }
 
 /// A shell that starts processes, as `cargo nextest` does.
