@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burgeon_cache::Far;
+use burgeon_cache::{Config, Far};
 use burgeon_cluster::bus::{Fate, Hub};
 use burgeon_core::Ctx;
 use burgeon_db::{Db, sql};
@@ -61,11 +61,8 @@ impl Site {
             let ear = Db::open(&ear, &tasks, &Meters::new()).await?;
             let link = Link::Postgres { db: ear, channel: "chaos".to_owned() };
             // A load may take long while the replica stands still, and nothing stale is wanted then.
-            let config = burgeon_cache::Config {
-                ttl: Duration::from_secs(60),
-                stale_max: Duration::ZERO,
-                ..Node::config(age)
-            };
+            let config =
+                Config { ttl: Duration::from_secs(60), stale_max: Duration::ZERO, ..Node::config(age) };
             nodes.push(Node::new(Data::Postgres(db), link, None, &config, meters, tasks, seed + number)?);
         }
         site::whole(&nodes).await;
@@ -154,8 +151,10 @@ pub async fn redis(seed: u64, long: bool) -> Result<String, Failure> {
         redis.connected().await;
         let far = Some(Far::redis(&redis, "chaos"));
         let (data, link) = (Data::Memory(memory.clone()), Link::InProcess(hub.clone()));
-        let mut config = Node::config(AGE);
+        // Nothing stale is wanted while loads wait for their turn: what was only expired would be served meanwhile.
+        let mut config = Config { stale_max: Duration::ZERO, ..Node::config(AGE) };
         config.far.loads_when_down = LOADS_WHEN_DOWN;
+        config.far.wait_when_down = Duration::from_secs(8);
         nodes.push(Node::new(data, link, far, &config, meters, tasks, seed + number)?);
     }
     site::whole(&nodes).await;
