@@ -42,3 +42,30 @@ impl Unwritten {
         *self.writers.borrow()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_waits_for_who_writes_and_not_for_ever() {
+        const LIMIT: Duration = Duration::from_secs(5);
+        let unwritten = Unwritten::new();
+        unwritten.enter();
+        unwritten.enter();
+        let began = Instant::now();
+        let ((), left) = tokio::join!(
+            async {
+                unwritten.closing().await;
+                unwritten.leave();
+            },
+            unwritten.flush(LIMIT)
+        );
+        assert_eq!((left, began.elapsed()), (1, LIMIT), "one is stuck");
+        unwritten.leave();
+        assert_eq!(unwritten.flush(LIMIT).await, 0);
+        assert_eq!(began.elapsed(), LIMIT, "nobody was there to wait for");
+    }
+}
