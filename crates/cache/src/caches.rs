@@ -79,6 +79,8 @@ struct Shared {
 
 /// A cache, whatever its types.
 struct Made {
+    /// The how-manieth.
+    number: usize,
     view: Box<dyn Fn() -> View + Send + Sync>,
     purge: Arc<dyn Fn(&Purge<'_>) -> Invalidation + Send + Sync>,
 }
@@ -230,9 +232,12 @@ impl Caches {
     }
 
     pub(crate) fn each(&self, purge: &Purge<'_>) -> Invalidation {
-        let of_each: Vec<_> = hold(&self.0.made).values().map(|made| made.purge.clone()).collect();
+        let mut of_each: Vec<_> =
+            hold(&self.0.made).values().map(|made| (made.number, made.purge.clone())).collect();
+        // What others are made of was made before them, and must go first: made anew from what is to go, they would stay.
+        of_each.sort_unstable_by_key(|(number, _)| *number);
         let mut all = Invalidation::of(None);
-        of_each.iter().for_each(|of_one| all.and(of_one(purge)));
+        of_each.iter().for_each(|(_, of_one)| all.and(of_one(purge)));
         all
     }
 }
@@ -426,7 +431,8 @@ where
             }
             (None, _) => Invalidation::of(None),
         };
-        let made = Made { view: Box::new(view), purge: Arc::new(purge) };
+        let number = hold(&shared.made).len();
+        let made = Made { number, view: Box::new(view), purge: Arc::new(purge) };
         if hold(&shared.made).insert(name.clone(), made).is_some() {
             panic!("there are two caches called `{name}`; a name is one cache, to be cloned");
         }

@@ -27,9 +27,10 @@ struct Shop {
 fn app(bus: Arc<OnceLock<Bus>>) -> App {
     App::new("shop").module(move |db: Db, caches: Caches, own: Bus| {
         let _ = bus.set(own);
+        // First what the page is made of, so that it is purged first.
+        let prices = caches.named("price").ttl(Duration::from_secs(3_600)).loader(db.clone(), load);
         let pages = Responses::new(&caches, "pages", Default::default())?;
         let kept = Policy::new("cache", pages.describe(), pages.layer());
-        let prices = caches.named("price").ttl(Duration::from_secs(3_600)).loader(db.clone(), load);
         let shop = Shop { db, caches, prices };
         Result::Ok(Module::new("shop").first_start("table", make_table).routes(Routes::new(shop).routes([
             post("/price/{units}", change),
