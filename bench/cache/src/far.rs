@@ -51,29 +51,32 @@ async fn measure(report: &mut Report, rounds: usize, reads: u32) {
     // A busy machine's pause must not open the breaker in the middle of a measurement.
     config.far.soft_timeout = Duration::from_secs(5);
     config.far.hard_timeout = Duration::from_secs(5);
-    let caches = Caches::new(&config, &tasks, &meters)
-        .expect("a sound configuration")
-        .on_far(Far::redis(&ours, "bench"));
-    // Memory for one: the next read has always pushed it out.
-    let plain: Cache<u32, Product> =
-        caches.named("plain").far().entries(1).loader((), async |(), _: Load, id: u32| Ok(product(id)));
-    let tagged: Cache<u32, Product> =
-        caches.named("tagged").far().entries(1).loader((), async |(), load: Load, id: u32| {
-            (0..5).for_each(|tag| load.tag(format_args!("tag:{tag}")));
-            Ok(product(id))
-        });
+    let caches = |tasks: &Tasks| {
+        let far = Far::redis(&ours, "bench");
+        let caches = Caches::new(&config, tasks, &meters).expect("a sound configuration").on_far(far);
+        // Memory for one: the next read has always pushed it out.
+        let plain: Cache<u32, Product> =
+            caches.named("plain").far().entries(1).loader((), async |(), _: Load, id: u32| Ok(product(id)));
+        let tagged: Cache<u32, Product> =
+            caches.named("tagged").far().entries(1).loader((), async |(), load: Load, id: u32| {
+                (0..5).for_each(|tag| load.tag(format_args!("tag:{tag}")));
+                Ok(product(id))
+            });
+        (plain, tagged)
+    };
     let ctx = Ctx::background();
     let mut connection = raw.clone();
+    let filling = tasks.part();
+    let (plain, tagged) = caches(&filling);
     for id in 0..KEYS {
         plain.get(&ctx, &id).await.expect("a value");
         tagged.get(&ctx, &id).await.expect("a value");
         let bytes = postcard::to_allocvec(&product(id)).expect("bytes");
         redis::cmd("SET").arg(format!("raw:{id}")).arg(bytes).exec_async(&mut connection).await.expect("a set");
     }
-    // The last offers are on their way behind their callers.
-    while tasks.running().iter().any(|(name, _)| name == "cache.load") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    // The last offers are on their way behind their callers: once their owner has stopped, all are there.
+    filling.stop(Duration::from_secs(60)).await.expect("every value was offered");
+    let (plain, tagged) = caches(&tasks);
     for in_flight in [1, 64] {
         let mut figures = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
         for round in 0..rounds {
