@@ -13,7 +13,7 @@ use crate::Invalidation;
 use crate::far::{Burial, Doubt, Export};
 use crate::hashes::shared;
 use crate::inner::Inner;
-use crate::news::{Telling, What};
+use crate::news::{Order, Out, Telling, What};
 use crate::stored::Stored;
 use crate::tags;
 use crate::tombstones::Reach;
@@ -60,20 +60,30 @@ where
         self.rest(ctx, What::All(reach), floor, doubt)
     }
 
-    /// Tells the other nodes, after the second tier: whoever hears it and loads anew must find nothing old there.
+    /// Tells the other nodes, after the second tier: whoever hears it and loads anew must find nothing old there. And after all
+    /// that was changed before it: whoever loads anew what is made of something must find that it is not the old one.
     fn rest(self: &Arc<Self>, ctx: &Ctx, what: What, floor: Position, doubt: Option<Doubt>) -> Option<Rest> {
-        let Some(doubt) = doubt else {
-            self.tell(ctx, what, Telling::sure(floor));
-            return None;
-        };
+        let turns = self.turns();
         let (inner, ctx) = (self.clone(), ctx.clone());
+        let Some(doubt) = doubt else {
+            let out = turns?.say(move || inner.tell(&ctx, what, Telling::sure(floor)))?;
+            return Some(Box::pin(said(out)));
+        };
+        let turn = turns.map(Order::turn);
         Some(Box::pin(async move {
             let telling = match doubt.confirm().await {
                 true => Telling::sure(floor),
                 false => Telling::doubtful(floor, doubt.text()),
             };
-            inner.tell(&ctx, what, telling);
+            if let Some(turn) = turn {
+                said(turn.say(move || inner.tell(&ctx, what, telling))).await;
+            }
         }))
+    }
+
+    /// The order in which the other nodes hear of changes, where there are others.
+    fn turns(&self) -> Option<&Order> {
+        self.neighbours.as_ref().map(|neighbours| &neighbours.desk.order)
     }
 
     /// Does the rest behind the caller, who may wait for it.
@@ -101,11 +111,11 @@ where
         let what = What::Key(shared(key), Reach::Remove);
         match held {
             None => {
-                self.tell(ctx, what, Telling::sure(floor));
-                Invalidation::of(None)
+                let rest = self.rest(ctx, what, floor, None);
+                self.behind(rest)
             }
             Some(held) => {
-                let (inner, ctx) = (self.clone(), ctx.clone());
+                let (inner, ctx, turn) = (self.clone(), ctx.clone(), self.turns().map(Order::turn));
                 self.behind(Some(Box::pin(async move {
                     let text = held.text();
                     let is_gone = match (&inner.far, export) {
@@ -116,7 +126,9 @@ where
                         true => Telling::sure(floor),
                         false => Telling::doubtful(floor, Some(text)),
                     };
-                    inner.tell(&ctx, what, telling);
+                    if let Some(turn) = turn {
+                        said(turn.say(move || inner.tell(&ctx, what, telling))).await;
+                    }
                 })))
             }
         }
@@ -183,4 +195,10 @@ where
             self.meters.weight.add(-i64::try_from(weight).unwrap_or(i64::MAX));
         }
     }
+}
+
+/// Waits until a word has gone out.
+async fn said(out: Out) {
+    // It cannot be given up any more: it goes out when those before have.
+    drop(out.await);
 }

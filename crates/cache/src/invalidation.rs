@@ -9,8 +9,9 @@ use burgeon_runtime::Task;
 ///
 /// Await it before you answer whoever caused it: from then on he sees it wherever he asks next. Dropped, it goes on behind
 /// the caller, and he may still be served the value of before by another node, for as long as the second tier takes (250 ms, or
-/// until it is back). In a transaction [`InvalidateOnCommit`](crate::InvalidateOnCommit) waits by itself; without a second tier there is
-/// nothing to wait for.
+/// until it is back). In a transaction [`InvalidateOnCommit`](crate::InvalidateOnCommit) waits by itself; where no cache has a second
+/// tier there is nothing to wait for. Of a cache without one it waits for what was changed before in caches with one: the
+/// other nodes hear of changes in the order in which they were made.
 pub struct Invalidation(Vec<Task<()>>);
 
 impl Invalidation {

@@ -11,8 +11,10 @@
 //!
 //! # Invariants
 //! - What is said has been done here before. So this node's own messages say nothing to it.
-//! - A message that has not left covers whatever happens to the same key until it leaves: nobody has heard it, so whoever
-//!   hears it does so later. That is how messages of one key, and of a thousand keys of one cache, become one.
+//! - Neighbours hear of changes in the order in which they were made here, whichever caches they are of ([`order`]).
+//! - A message that has not left covers whatever happens to the same key until it leaves or one of another cache comes behind it: nobody
+//!   has heard it, so whoever hears it does so later. That is how messages of one key, and of a thousand keys of one cache,
+//!   become one.
 //! - What was lost, or is not understood, may have told of anything: every value is out of date then. And it may have told of
 //!   a commit that a replica has not replayed: so each message says how far its sender has ever told of, and until a node
 //!   that was missed has said so anew, it is owed, and what is loaded meanwhile is loaded once more afterwards.
@@ -25,6 +27,7 @@
 //! back, all that came before is loaded anew. Both heal by themselves.
 
 mod message;
+mod order;
 mod outbox;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -45,6 +48,7 @@ use tokio::time::{Instant, timeout};
 
 use self::message::Item;
 pub(crate) use self::message::{About, Message, What};
+pub(crate) use self::order::{Order, Out};
 pub(crate) use self::outbox::{Outbox, keep};
 use crate::far::Unsettled;
 use crate::sync::{Mutex, Ordering, RwLock, hold, read, write};
@@ -104,6 +108,7 @@ pub(crate) struct Desk {
     tasks: Tasks,
     dice: Dice,
     pub(crate) outbox: Outbox,
+    pub(crate) order: Order,
     meters: NewsMeters,
     listening: OnceLock<Listening>,
     own: OnceLock<Weak<Desk>>,
@@ -117,6 +122,9 @@ struct Waiting {
     latest: HashMap<Subject, (u64, Telling)>,
     /// The furthest commit that was told of.
     high: Position,
+    /// The cache that the last message was about, and the last message that was about another one.
+    last: Option<About>,
+    before: u64,
     /// The last question that others answer, and when it was asked.
     asked: Option<(u64, Instant)>,
 }
@@ -178,6 +186,7 @@ impl Desk {
             // Nodes must not ask under the same numbers.
             dice: Dice::seeded(RandomState::default().hash_one(bus.node())),
             outbox: Outbox::default(),
+            order: Order::default(),
             meters: NewsMeters::new(meters),
             listening: OnceLock::new(),
             own: OnceLock::new(),
@@ -239,8 +248,7 @@ impl Desk {
         waiting.high = waiting.high.join(telling.floor);
         let telling = Telling { floor: waiting.high, ..telling };
         let stamp = self.publish(telling.clone().message(items))?;
-        waiting.queue.push_back((stamp.sequence, (about, what)));
-        waiting.latest.insert((about, what), (stamp.sequence, telling));
+        waiting.said(stamp.sequence, about, what, telling);
         Some(stamp.sequence)
     }
 
@@ -449,7 +457,19 @@ impl Waiting {
         };
         let known = |what: What| self.latest.get(&(about, what)).filter(|(_, known)| known.covers(telling));
         let same = std::iter::once(what).chain(stronger.into_iter().flatten());
-        same.filter_map(known).map(|(sequence, _)| *sequence).next()
+        let since = if self.last == Some(about) { self.before } else { u64::MAX };
+        same.filter_map(known).map(|(sequence, _)| *sequence).find(|sequence| *sequence > since)
+    }
+
+    /// This message came behind all others.
+    fn said(&mut self, sequence: u64, about: About, what: What, telling: Telling) {
+        if self.last != Some(about) {
+            // What stood there until now was of another one.
+            self.before = sequence - 1;
+            self.last = Some(about);
+        }
+        self.queue.push_back((sequence, (about, what)));
+        self.latest.insert((about, what), (sequence, telling));
     }
 
     fn left(&mut self, sequence: u64) {
@@ -503,10 +523,8 @@ mod tests {
     #[test]
     fn a_message_covers_what_is_weaker_and_earlier_until_it_leaves() {
         let mut waiting = Waiting::default();
-        let say = |waiting: &mut Waiting, sequence, what, floor| {
-            waiting.queue.push_back((sequence, (ABOUT, what)));
-            waiting.latest.insert((ABOUT, what), (sequence, floor));
-        };
+        let say =
+            |waiting: &mut Waiting, sequence, what, telling| waiting.said(sequence, ABOUT, what, telling);
         say(&mut waiting, 1, What::Key(7, Reach::Remove), at(5));
         assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Expire), &at(5)), Some(1));
         assert_eq!(waiting.covers(ABOUT, What::Key(7, Reach::Remove), &at(6)), None);
@@ -522,6 +540,19 @@ mod tests {
         assert_eq!(waiting.covers(About { cache: 3, dialect: 2 }, What::Tag(9, Reach::Remove), &at(6)), None);
         waiting.left(3);
         assert!(waiting.queue.is_empty() && waiting.latest.is_empty());
+    }
+
+    #[test]
+    fn a_message_covers_nothing_that_comes_after_one_of_another_cache() {
+        let (mut waiting, other) = (Waiting::default(), About { cache: 3, dialect: 2 });
+        let page = What::Key(7, Reach::Remove);
+        waiting.said(1, other, page, at(5));
+        waiting.said(2, ABOUT, page, at(5));
+        assert_eq!(waiting.covers(other, page, &at(5)), None);
+        assert_eq!(waiting.covers(ABOUT, page, &at(5)), Some(2));
+        waiting.said(3, other, page, at(5));
+        assert_eq!(waiting.covers(other, page, &at(5)), Some(3));
+        assert_eq!(waiting.covers(ABOUT, page, &at(5)), None);
     }
 
     #[test]

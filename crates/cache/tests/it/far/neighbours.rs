@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use burgeon_cache::{Cache, News};
+use burgeon_cache::{Cache, InvalidateOnCommit, Load, News};
 use burgeon_cluster::bus::{Fate, Hub};
 use burgeon_cluster::{Bus, NodeId, Stamp};
-use burgeon_core::{Ctx, Deadline};
+use burgeon_core::{Ctx, Deadline, Result};
 use burgeon_services::{Postgres, Proxy};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::yard::{Node, SOON, Yard, fresh, within};
@@ -278,5 +279,50 @@ async fn what_a_node_did_not_come_to_tell_anybody_is_believed_no_longer_than_it_
         })
         .await;
         assert_eq!(reader.get(7).await, Some(2), "{}", site.name);
+    }
+}
+
+/// A cache of this process alone, made of the one that is shared.
+fn pages(neighbour: &Neighbour) -> Cache<u32, u64> {
+    let load = async move |products: Cache<u32, u64>, _: Load, key: u32| -> Result<Option<u64>> {
+        Ok(products.get(&Ctx::background(), &key).await?.as_deref().copied())
+    };
+    neighbour.node.house.caches.named("page").loader(neighbour.cache.clone(), load)
+}
+
+#[tokio::test]
+async fn what_is_made_of_another_cache_is_not_made_of_what_it_was_however_slow_the_store() {
+    for how in ["one after the other", "in a transaction"] {
+        for site in Site::all().await {
+            let what = format!("{} {how}", site.name);
+            let (cut, reader) = (&site.nodes[0], &site.nodes[1]);
+            let (at_cut, at_reader) = (pages(cut), pages(reader));
+            let page =
+                async || within(at_reader.get(&reader.node.house.ctx, &1)).await.unwrap().as_deref().copied();
+            assert_eq!(page().await, Some(1));
+            site.origin.set(2);
+            // The store is waited for until it has been silent for too long; the reader's own is not.
+            cut.proxy.black_hole();
+            let writer = Ctx::background();
+            let change = async {
+                if how == "in a transaction" {
+                    let both = site.direct.db.tx(&writer, async |tx| {
+                        tx.invalidate(&cut.cache, 1);
+                        tx.invalidate(&at_cut, 1);
+                        Ok(())
+                    });
+                    return both.await.unwrap();
+                }
+                drop(cut.cache.invalidate(&writer, &1));
+                at_cut.invalidate(&writer, &1).await;
+            };
+            let mut change = std::pin::pin!(within(change));
+            // It is asked for all the while, and made anew as soon as it is heard to be wrong.
+            while tokio::select! { biased; () = &mut change => false, () = yield_now() => true } {
+                assert!(page().await.is_some(), "{what}");
+            }
+            site.heard(&writer).await;
+            assert_eq!(page().await, Some(2), "{what}");
+        }
     }
 }
