@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use burgeon_services::Postgres;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -85,7 +86,7 @@ async fn a_run_whose_server_has_lost_its_shell_gets_another_one() {
     let directory = data.trim_end_matches("/data");
     let shells = shells(directory);
     assert!(!shells.is_empty());
-    shells.iter().for_each(|shell| kill(*shell, Signal::KILL));
+    end(&shells).await;
     run.next().await;
     let found = run.member().await;
     assert_ne!(found.port, lost.port);
@@ -169,6 +170,18 @@ impl Member {
 
 fn kill(id: i32, signal: Signal) {
     kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+}
+
+/// Kills them, and waits until the kernel has closed what they held open.
+async fn end(processes: &[i32]) {
+    let open = |id: &i32| pidfd_open(Pid::from_raw(*id).unwrap(), PidfdFlags::empty()).unwrap();
+    let ends: Vec<_> = processes.iter().map(open).collect();
+    processes.iter().for_each(|id| kill(*id, Signal::KILL));
+    for end in ends {
+        // Readable from then on.
+        let end = AsyncFd::with_interest(end, Interest::READABLE).unwrap();
+        drop(end.readable().await.unwrap());
+    }
 }
 
 /// The processes of the shell that looks after this server.
