@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use burgeon_services::Postgres;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest, Lines};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::abandoned::{directories, scratch, until_clean};
 use crate::wire::{PATIENCE, psql};
@@ -86,7 +87,8 @@ async fn a_run_whose_server_has_lost_its_shell_gets_another_one() {
     let directory = data.trim_end_matches("/data");
     let shells = shells(directory);
     assert!(!shells.is_empty());
-    end(&shells).await;
+    shells.iter().for_each(|shell| kill(*shell, Signal::KILL));
+    until_deaf(directory).await;
     run.next().await;
     let found = run.member().await;
     assert_ne!(found.port, lost.port);
@@ -172,16 +174,16 @@ fn kill(id: i32, signal: Signal) {
     kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
 }
 
-/// Kills them, and waits until the kernel has closed what they held open.
-async fn end(processes: &[i32]) {
-    let open = |id: &i32| pidfd_open(Pid::from_raw(*id).unwrap(), PidfdFlags::empty()).unwrap();
-    let ends: Vec<_> = processes.iter().map(open).collect();
-    processes.iter().for_each(|id| kill(*id, Signal::KILL));
-    for end in ends {
-        // Readable from then on.
-        let end = AsyncFd::with_interest(end, Interest::READABLE).unwrap();
-        drop(end.readable().await.unwrap());
-    }
+/// Waits until nobody listens at the line of this server any more: the kernel takes its time to end who was killed.
+async fn until_deaf(directory: &str) {
+    let line = Path::new(directory).join("line");
+    timeout(PATIENCE, async {
+        while pipe::OpenOptions::new().open_sender(&line).is_ok() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap();
 }
 
 /// The processes of the shell that looks after this server.
