@@ -1,6 +1,6 @@
 //! The caches of an application: made by name, each with its own size, lifetimes and loader.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -73,16 +73,26 @@ struct Shared {
     ears: Arc<Ears>,
     desk: OnceLock<Arc<Desk>>,
     far: OnceLock<Arc<Remote>>,
-    // Not a tokio mutex: nothing awaits under it.
-    made: Mutex<BTreeMap<String, Made>>,
+    // In the order of their ranks. Not a tokio mutex: nothing awaits under it.
+    made: Mutex<Vec<Made>>,
 }
 
 /// A cache, whatever its types.
 struct Made {
-    /// The how-manieth.
-    number: usize,
+    name: String,
+    rank: Rank,
     view: Box<dyn Fn() -> View + Send + Sync>,
     purge: Arc<dyn Fn(&Purge<'_>) -> Invalidation + Send + Sync>,
+}
+
+/// What is to go from several caches goes from those first of which others are made: made anew from what is still to go, it would
+/// stay. Values are made of values in caches that were made before, whose handles the loader holds. Responses are made of any,
+/// because handlers come later than all caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    Values,
+    #[cfg(feature = "http")]
+    Responses,
 }
 
 /// Everything under a tag is wrong.
@@ -97,6 +107,7 @@ pub(crate) enum Purge<'a> {
 pub struct Named<K, V> {
     shared: Arc<Shared>,
     name: String,
+    rank: Rank,
     config: Config,
     size: u64,
     measure: Measure<K, V>,
@@ -205,6 +216,7 @@ impl Caches {
         Named {
             shared: self.0.clone(),
             name: name.into(),
+            rank: Rank::Values,
             config: self.0.config.clone(),
             size: self.0.config.entries,
             measure: Measure::Entries,
@@ -221,7 +233,9 @@ impl Caches {
 
     /// What a person wants to know of each, by name.
     pub fn view(&self) -> Vec<View> {
-        hold(&self.0.made).values().map(|made| (made.view)()).collect()
+        let mut all: Vec<View> = hold(&self.0.made).iter().map(|made| (made.view)()).collect();
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        all
     }
 
     /// Everything under the tag is wrong, in every cache: [`Cache::invalidate_tag`] of each. So whoever changes something need
@@ -232,19 +246,19 @@ impl Caches {
     }
 
     pub(crate) fn each(&self, purge: &Purge<'_>) -> Invalidation {
-        let mut of_each: Vec<_> =
-            hold(&self.0.made).values().map(|made| (made.number, made.purge.clone())).collect();
-        // What others are made of was made before them, and must go first: made anew from what is to go, they would stay.
-        of_each.sort_unstable_by_key(|(number, _)| *number);
         let mut all = Invalidation::of(None);
-        of_each.iter().for_each(|(_, of_one)| all.and(of_one(purge)));
+        // Cloned, because a purge must not hold the list.
+        let of_each: Vec<_> = hold(&self.0.made).iter().map(|made| made.purge.clone()).collect();
+        of_each.iter().for_each(|of_one| all.and(of_one(purge)));
         all
     }
 }
 
 impl fmt::Debug for Caches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caches").field("made", &hold(&self.0.made).keys()).finish_non_exhaustive()
+        let made = hold(&self.0.made);
+        let names: Vec<&str> = made.iter().map(|made| made.name.as_str()).collect();
+        f.debug_struct("Caches").field("made", &names).finish_non_exhaustive()
     }
 }
 
@@ -317,6 +331,13 @@ where
         named
     }
 
+    /// What it holds are responses.
+    #[cfg(feature = "http")]
+    pub(crate) fn of_responses(mut self) -> Self {
+        self.rank = Rank::Responses;
+        self
+    }
+
     /// Changes any setting for this cache alone.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -372,7 +393,7 @@ where
         reason = "two caches of one name, or unsafe settings, are defects found at start"
     )]
     fn make(self, loader: Option<Loader<K, V>>) -> Cache<K, V> {
-        let Named { shared, name, config, size, measure, fallback, codec, once_per_cluster } = self;
+        let Named { shared, name, rank, config, size, measure, fallback, codec, once_per_cluster } = self;
         if let Err(why) = config.validate() {
             panic!("the cache `{name}`: {why}");
         }
@@ -412,7 +433,7 @@ where
         let cache = Cache::new(inner);
         // Weak, so that the list keeps no cache alive.
         let heard = Arc::downgrade(cache.inner());
-        shared.ears.add(about.cache, move |news| {
+        shared.ears.add(rank, about.cache, move |news| {
             if let Some(inner) = heard.upgrade() {
                 inner.hear(news);
             }
@@ -431,11 +452,13 @@ where
             }
             (None, _) => Invalidation::of(None),
         };
-        let number = hold(&shared.made).len();
-        let made = Made { number, view: Box::new(view), purge: Arc::new(purge) };
-        if hold(&shared.made).insert(name.clone(), made).is_some() {
+        let mut all = hold(&shared.made);
+        if all.iter().any(|made| made.name == name) {
             panic!("there are two caches called `{name}`; a name is one cache, to be cloned");
         }
+        let place = all.partition_point(|made| made.rank <= rank);
+        all.insert(place, Made { name, rank, view: Box::new(view), purge: Arc::new(purge) });
+        drop(all);
         cache
     }
 }

@@ -50,6 +50,7 @@ use self::message::Item;
 pub(crate) use self::message::{About, Message, What};
 pub(crate) use self::order::{Order, Out};
 pub(crate) use self::outbox::{Outbox, keep};
+use crate::caches::Rank;
 use crate::far::Unsettled;
 use crate::sync::{Mutex, Ordering, RwLock, hold, read, write};
 use crate::tombstones::Reach;
@@ -91,8 +92,8 @@ type Ear = Arc<dyn Fn(&Heard) + Send + Sync>;
 /// The caches of this node.
 #[derive(Default)]
 pub(crate) struct Ears {
-    /// By the hash of their name.
-    of_caches: RwLock<HashMap<u64, Vec<Ear>>>,
+    /// With the hashes of their names, what others are made of before what is made of it: whatever concerns all is done in this order.
+    of_caches: RwLock<Vec<(Rank, u64, Ear)>>,
     unsettled: Unsettled,
 }
 
@@ -153,8 +154,10 @@ const STORM: usize = 1_024;
 const ASKS: Duration = Duration::from_secs(1);
 
 impl Ears {
-    pub(crate) fn add(&self, cache: u64, ear: impl Fn(&Heard) + Send + Sync + 'static) {
-        write(&self.of_caches).entry(cache).or_default().push(Arc::new(ear));
+    pub(crate) fn add(&self, rank: Rank, cache: u64, ear: impl Fn(&Heard) + Send + Sync + 'static) {
+        let mut all = write(&self.of_caches);
+        let place = all.partition_point(|(other, ..)| *other <= rank);
+        all.insert(place, (rank, cache, Arc::new(ear)));
     }
 
     /// What these caches have told and the second tier does not have.
@@ -164,12 +167,13 @@ impl Ears {
 
     /// Every value of every cache may be out of date, by what was committed up to `floor`; with `is_far` in the second tier, too.
     pub(crate) fn doubt(&self, floor: Position, is_far: bool) {
-        let all: Vec<Ear> = read(&self.of_caches).values().flatten().cloned().collect();
-        all.iter().for_each(|ear| ear(&Heard::Doubt { floor, is_far }));
+        let all = read(&self.of_caches).clone();
+        all.iter().for_each(|(.., ear)| ear(&Heard::Doubt { floor, is_far }));
     }
 
     fn tell(&self, cache: u64, heard: &Heard) {
-        let ears = read(&self.of_caches).get(&cache).cloned().unwrap_or_default();
+        let of_it = |(_, other, ear): &(Rank, u64, Ear)| (*other == cache).then(|| ear.clone());
+        let ears: Vec<Ear> = read(&self.of_caches).iter().filter_map(of_it).collect();
         ears.iter().for_each(|ear| ear(heard));
     }
 }

@@ -221,19 +221,25 @@ impl Bus {
         self.0.sources().nodes()
     }
 
-    /// Forgets a node that is known to be gone, so that its silence counts no more. Listeners hear [`Gap::Missed`]: it left
-    /// without a good-bye, and may have done something that it did not come to tell.
-    pub fn forget(&self, node: NodeId) {
-        let silent = {
+    /// Forgets whoever is silent and not among those who live, so that its silence counts no more. Listeners hear
+    /// [`Gap::Missed`]: it left without a good-bye, and may have done something that it did not come to tell.
+    ///
+    /// To be said again and again, as the list of members does: a message of a dead node that was long on its way brings it
+    /// back to mind, and nothing else would end its silence.
+    pub fn forget_gone(&self, living: &[NodeId]) {
+        let (now, silence) = (Instant::now().into_std(), self.0.config.silence());
+        let is_anyone_silent = {
             let mut sources = self.0.sources();
-            if sources.forget(node) {
-                self.0.gone().push(node);
+            let gone = sources.forget_gone(living, now, silence);
+            if gone.is_empty() {
+                return;
             }
-            sources.anyone_silent(Instant::now().into_std(), self.0.config.silence())
+            self.0.gone().extend(gone);
+            sources.anyone_silent(now, silence)
         };
         // The bus's task tells them, as it tells everything.
         self.0.outbox.wake();
-        if !silent && self.state() == State::Partial {
+        if !is_anyone_silent && self.state() == State::Partial {
             self.set_state(State::Whole);
         }
     }

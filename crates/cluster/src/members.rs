@@ -218,11 +218,9 @@ impl Members {
         *inner.seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         inner.alive.set(members.len() as i64);
         if let Some(bus) = bus {
-            let before: Vec<NodeId> = inner.told.borrow().iter().map(|member| member.node).collect();
-            // Who was a member and is none: not who is heard already and has no row yet.
-            for gone in before.into_iter().filter(|node| members.iter().all(|member| member.node != *node)) {
-                bus.forget(gone);
-            }
+            // Who is heard already and has no row yet is not silent, and neither is one that merely does not reach the database.
+            let living: Vec<NodeId> = members.iter().map(|member| member.node).collect();
+            bus.forget_gone(&living);
         }
         inner.told.send_if_modified(|told| {
             let is_new = told.iter().map(|member| member.node).ne(members.iter().map(|member| member.node));

@@ -73,6 +73,7 @@ impl Responses {
         let settings = config.clone();
         let cache = caches
             .named::<String, Entry>(name)
+            .of_responses()
             .bytes(config.size, |key, entry| key.len() as u64 + entry.0.weight())
             .with(move |own| {
                 own.ttl = settings.keep;

@@ -22,6 +22,12 @@ struct Source {
     heard: Instant,
 }
 
+impl Source {
+    fn is_silent(&self, now: Instant, silence: Duration) -> bool {
+        now.saturating_duration_since(self.heard) > silence
+    }
+}
+
 /// What a message is, given what was heard before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -77,9 +83,8 @@ impl Sources {
         }
     }
 
-    /// Answers whether it was known.
-    pub(super) fn forget(&mut self, node: NodeId) -> bool {
-        self.others.remove(&node).is_some()
+    pub(super) fn forget(&mut self, node: NodeId) {
+        self.others.remove(&node);
     }
 
     /// After the link was down: they may have been silent because nobody could be heard.
@@ -88,7 +93,14 @@ impl Sources {
     }
 
     pub(super) fn anyone_silent(&self, now: Instant, silence: Duration) -> bool {
-        self.others.values().any(|source| now.saturating_duration_since(source.heard) > silence)
+        self.others.values().any(|source| source.is_silent(now, silence))
+    }
+
+    /// Forgets whoever is silent and not among these, and answers whom.
+    pub(super) fn forget_gone(&mut self, living: &[NodeId], now: Instant, silence: Duration) -> Vec<NodeId> {
+        let is_gone =
+            |node: &NodeId, source: &mut Source| source.is_silent(now, silence) && !living.contains(node);
+        self.others.extract_if(is_gone).map(|(node, _)| node).collect()
     }
 
     pub(super) fn nodes(&self) -> Vec<NodeId> {
@@ -148,7 +160,12 @@ mod tests {
         sources.excuse(start + 9 * second);
         assert!(!sources.anyone_silent(start + 10 * second, second));
         assert!(sources.anyone_silent(start + 11 * second, second));
-        sources.forget(OTHER);
+        assert!(sources.forget_gone(&[], start + 10 * second, second).is_empty(), "it may still speak");
+        assert!(
+            sources.forget_gone(&[OTHER], start + 11 * second, second).is_empty(),
+            "it lives, somebody says"
+        );
+        assert_eq!(sources.forget_gone(&[], start + 11 * second, second), [OTHER]);
         assert!(!sources.anyone_silent(start + 11 * second, second));
     }
 

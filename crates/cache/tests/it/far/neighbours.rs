@@ -266,14 +266,17 @@ async fn what_a_node_did_not_come_to_tell_anybody_is_believed_no_longer_than_it_
         site.origin.set(2);
         site.nodes[0].proxy.cut();
         site.unheard(0, &[7]).await;
-        let dead = site.nodes.remove(0);
-        let name = dead.bus().node();
-        drop(dead);
+        let dying = site.nodes.remove(0);
+        // Nobody hears its good-bye.
+        site.hub.set_weather(|| Fate::Lose);
+        dying.node.house.tasks.stop(SOON).await.unwrap();
+        site.hub.clear_weather();
+        let living: Vec<NodeId> = site.nodes.iter().map(|node| node.bus().node()).collect();
         let reader = &site.nodes[1];
-        // As the list of members says.
-        reader.bus().forget(name);
         within(async {
             while fresh(&site.direct, &site.origin, 7).await != Some(2) {
+                // As the list of members says, at each of its turns.
+                reader.bus().forget_gone(&living);
                 sleep(Duration::from_millis(5)).await;
             }
         })

@@ -1,12 +1,27 @@
 //! What takes a response out before its time: unsafe methods (RFC 9111, 4.4), and tags.
 
+use burgeon_cache::http::{Config, Responses};
 use burgeon_core::Ctx;
 
 use super::table::{check, site};
+use crate::house::house;
 
 #[tokio::test(start_paused = true)]
 async fn what_was_changed_is_not_served_any_more() {
     check(TABLE).await;
+}
+
+#[tokio::test]
+async fn responses_are_purged_after_the_values_that_they_may_be_made_of() {
+    let house = house();
+    let _pages = Responses::new(&house.caches, "pages", Config::default()).unwrap();
+    let _product = house.caches.named::<u32, u32>("product").without_loader();
+    let _lists = Responses::new(&house.caches, "lists", Config::default()).unwrap();
+    let _card = house.caches.named::<u32, u32>("card").without_loader();
+    let order = r#"made: ["product", "card", "pages", "lists"]"#;
+    assert!(format!("{:?}", house.caches).contains(order), "{:?}", house.caches);
+    let names: Vec<_> = house.caches.view().into_iter().map(|view| view.name).collect();
+    assert_eq!(names, ["card", "lists", "pages", "product"], "people look for names");
 }
 
 pub(super) const TABLE: &str = r#"

@@ -117,7 +117,9 @@ async fn a_node_that_leaves_says_good_bye_and_one_that_vanishes_is_missed_until_
         let vanished = vanishing.bus.node();
         drop(vanishing.tasks);
         within(staying.until(|bus| bus.state() == State::Partial)).await;
-        staying.forget(vanished);
+        staying.forget_gone(&[vanished]);
+        assert_eq!(staying.state(), State::Partial, "it lives, somebody says");
+        staying.forget_gone(&[]);
         assert_eq!(staying.state(), State::Whole);
         // It may have done what it did not come to tell. Who said good-bye has told all.
         log.until(|heard| !heard.is_empty()).await;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use burgeon_cluster::bus::{Fate, Hub, State};
-use burgeon_cluster::{Gap, NodeId, Stamp};
+use burgeon_cluster::{Bus, Gap, NodeId, Stamp};
 use burgeon_resilience::random::{Dice, below};
+use tokio::runtime::Builder;
 
 use super::{Entry, Log, Meeting, Node, within};
 
@@ -205,4 +206,41 @@ fn check(entries: &[Entry], own: NodeId, last: &HashMap<NodeId, Stamp>) -> usize
         assert!(is_told, "a loss at the end was not told");
     }
     gaps
+}
+
+#[test]
+fn a_dead_node_that_is_heard_late_is_forgotten_once_more() {
+    // Whether it first hears what waits for it or finds itself silent, and takes another link, is the toss of a coin.
+    assert!((0..20).any(|_| is_heard_late()), "nothing was heard late");
+}
+
+/// A node is stopped while another one dies. Answers whether it heard of that one afterwards; then it forgot it once more.
+fn is_heard_late() -> bool {
+    let here = Builder::new_current_thread().enable_all().build().unwrap();
+    let there = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let meeting = Meeting::InProcess(Hub::new());
+    let staying = here.block_on(meeting.nodes(1));
+    let dying = there.block_on(meeting.nodes(1));
+    let (staying, dying) = (&staying[0].bus, &dying[0].bus);
+    let (log, _listening) = Log::listen(staying, "news");
+    let is_heard = |bus: &Bus| bus.heard().contains(&dying.node());
+    here.block_on(within(staying.until(is_heard)));
+
+    // Nothing runs here, and what is said waits, until the list of members says that whoever said it is gone.
+    there.block_on(within(dying.until(|_| {
+        staying.forget_gone(&[]);
+        !is_heard(staying)
+    })));
+    drop(there);
+    here.block_on(async {
+        let is_relinked = || log.entries().contains(&Entry::Gap(Gap::Reconnected));
+        within(staying.until(|bus| is_heard(bus) || is_relinked())).await;
+        let was_heard = is_heard(staying);
+        within(staying.until(|bus| {
+            bus.forget_gone(&[]);
+            !is_heard(bus) && bus.state() == State::Whole
+        }))
+        .await;
+        was_heard
+    })
 }
