@@ -37,14 +37,15 @@ where
         let mut places = Vec::with_capacity(keys.len());
         for key in &keys {
             let hash = self.hash(key);
-            places.push(match self.hit(hash, key, least) {
+            places.push(match self.hit(&ctx, hash, key, least) {
                 Some(value) => Place::There(value),
                 None => {
                     self.meters.misses.increment();
                     match self.board(hash, key, false, least) {
-                        Gate::There(value) => Place::There(value),
+                        Gate::There(served) => Place::There(self.serve(&ctx, served)),
                         Gate::Joined(seat) => {
                             self.meters.joined.increment();
+                            self.hurry();
                             Place::Aboard(hash, seat)
                         }
                         Gate::Leads(seat, landing) => {
@@ -84,23 +85,26 @@ where
         until: Instant,
     ) -> Result<Option<Arc<V>>> {
         match self.wait(&mut seat, hash, key, least, until).await {
-            Waited::Landed(Landed::Value { value, tags })
-                if !seat.was_late(self.tombstones.latest(&tags)) =>
+            Waited::Landed(Landed::Value { value, tags, stale })
+                if !(stale.is_some() && least > 0) && !seat.was_late(self.tombstones.latest(&tags)) =>
             {
-                Ok(value)
+                Ok(self.serve(ctx, (value, stale)))
             }
-            // Overtaken or given up: this key alone goes the whole way.
+            // Overtaken, given up, or perhaps older than what this reader has done: this key alone goes the whole way.
             Waited::Landed(Landed::Value { .. } | Landed::Abandoned) => {
                 let loader = loader.clone();
                 let begin = move |load, key| loader.load(load, key);
                 Box::pin(self.clone().walk(ctx.clone(), hash, key.clone(), begin)).await
             }
             Waited::Landed(Landed::Failed(shared)) => {
-                self.settle_for_less(hash, key, least, || shared.into_error())
+                self.settle_for_less(ctx, hash, key, least, || shared.into_error())
             }
-            Waited::Stale(value) => Ok(value),
+            Waited::Stale(value) => {
+                self.tell_worst(ctx, hash, key);
+                Ok(value)
+            }
             Waited::TooLong => {
-                self.settle_for_less(hash, key, least, || self.too_late(self.config.load_timeout))
+                self.settle_for_less(ctx, hash, key, least, || self.too_late(self.config.load_timeout))
             }
         }
     }

@@ -10,6 +10,7 @@ use burgeon_core::{Ctx, Result};
 use crate::Invalidation;
 use crate::inner::Inner;
 use crate::load::{Load, Loaded};
+use crate::stored::Look;
 use crate::tombstones::Reach;
 use crate::view::View;
 
@@ -64,7 +65,7 @@ where
         let hash = self.0.hash(key);
         // Who has changed something elsewhere takes the longer way, which asks what he must see.
         if !self.0.is_bound(ctx)
-            && let Some(value) = self.0.hit(hash, key, 0)
+            && let Some(value) = self.0.hit(ctx, hash, key, 0)
         {
             return Ok(value);
         }
@@ -90,7 +91,7 @@ where
         let hash = self.0.hash(key);
         // Who has changed something elsewhere takes the longer way, which asks what he must see.
         if !self.0.is_bound(ctx)
-            && let Some(value) = self.0.hit(hash, key, 0)
+            && let Some(value) = self.0.hit(ctx, hash, key, 0)
         {
             return Ok(value);
         }
@@ -141,7 +142,10 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        self.0.hit(self.0.hash(key), key, 0).flatten()
+        match self.0.look(self.0.hash(key), key, 0) {
+            Look::Fresh { value, stale: None } | Look::Early { value, .. } => value,
+            Look::Fresh { .. } | Look::Revalidate(_) | Look::Stale | Look::Nothing => None,
+        }
     }
 
     /// Writes through: from now on this is the value here, until it expires; on the other nodes it is invalidated. Call it

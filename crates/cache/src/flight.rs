@@ -21,7 +21,7 @@ use crate::flights::Boarded;
 use crate::inner::Inner;
 use crate::load::{Before, Load, Loaded, Said};
 use crate::loader::Loading;
-use crate::stored::{Look, Stored};
+use crate::stored::{Life, Look, Stored};
 use crate::tags;
 use crate::tombstones::Verdict;
 
@@ -42,8 +42,8 @@ enum Progress<V> {
 
 /// How a flight ended.
 pub(crate) enum Landed<V> {
-    /// With a value, under these tags.
-    Value { value: Option<Arc<V>>, tags: Arc<[u64]> },
+    /// With a value, under these tags; if it is a stale one, until when it is not asked for again.
+    Value { value: Option<Arc<V>>, tags: Arc<[u64]>, stale: Option<u64> },
     /// With a failure.
     Failed(Shared),
     /// Nobody waited any more, and so it was given up. Whoever came too late to prevent that begins anew.
@@ -53,10 +53,19 @@ pub(crate) enum Landed<V> {
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
         match self {
-            Self::Value { value, tags } => Self::Value { value: value.clone(), tags: tags.clone() },
+            Self::Value { value, tags, stale } => {
+                Self::Value { value: value.clone(), tags: tags.clone(), stale: *stale }
+            }
             Self::Failed(shared) => Self::Failed(shared.clone()),
             Self::Abandoned => Self::Abandoned,
         }
+    }
+}
+
+impl<V> Landed<V> {
+    fn of(stored: &Stored<V>) -> Self {
+        let stale = stored.life.stale.then_some(stored.life.fresh);
+        Self::Value { value: stored.value.clone(), tags: stored.tags.clone(), stale }
     }
 }
 
@@ -79,9 +88,12 @@ pub(crate) struct Landing<K, V> {
     landed: bool,
 }
 
+/// A value; if it is a stale one, until when it is not asked for again.
+pub(crate) type Served<V> = (Option<Arc<V>>, Option<u64>);
+
 /// What somebody who must load finds.
 pub(crate) enum Gate<K, V> {
-    There(Option<Arc<V>>),
+    There(Served<V>),
     Joined(Seat<V>),
     Leads(Seat<V>, Landing<K, V>),
 }
@@ -95,8 +107,8 @@ where
     /// `least`: neither a value nor a flight from before this version will do.
     pub(crate) fn board(self: &Arc<Self>, hash: u64, key: &K, early: bool, least: u64) -> Gate<K, V> {
         self.board_unless(hash, key, least, || match self.look(hash, key, least) {
-            Look::Fresh { value, .. } => Some(value),
-            Look::Early { value, .. } if !early => Some(value),
+            Look::Fresh { value, stale } => Some((value, stale)),
+            Look::Early { value, .. } if !early => Some((value, None)),
             Look::Early { .. } | Look::Revalidate(_) | Look::Stale | Look::Nothing => None,
         })
     }
@@ -107,7 +119,7 @@ where
         hash: u64,
         key: &K,
         least: u64,
-        there: impl FnOnce() -> Option<Option<Arc<V>>>,
+        there: impl FnOnce() -> Option<Served<V>>,
     ) -> Gate<K, V> {
         let joined = self.tombstones.now();
         let boarded = self.flights.board(
@@ -125,7 +137,7 @@ where
             },
         );
         match boarded {
-            Boarded::There(value) => Gate::There(value),
+            Boarded::There(served) => Gate::There(served),
             Boarded::Joined(channel) => Gate::Joined(channel.seat(joined)),
             Boarded::Leads { id, generation, cargo } => {
                 let seat = cargo.seat(cargo.stamp);
@@ -205,10 +217,13 @@ where
         }
     }
 
-    /// The context of a load: until its own limit, and with a position that no invalidated data lies behind.
+    /// The context of a load, whose value is kept: until its own limit, with a position that no invalidated data lies behind, and
+    /// with the marks that readers have shown here. They may be served what it brings, so it must find no less in other caches than
+    /// they would.
     pub(crate) fn ctx_of_load(&self, ctx: &Ctx, hash: u64) -> Ctx {
         let deadline = Deadline::after(Instant::now().into_std(), self.config.load_timeout);
-        let ctx = ctx.detached().with_deadline(deadline);
+        let ctx = ctx.detached().with_deadline(deadline).lasting();
+        self.unheard().into_iter().for_each(|mark| ctx.mark(mark));
         ctx.advance(self.generations.floor(hash).join(self.tombstones.floor()));
         ctx
     }
@@ -281,7 +296,7 @@ where
             }
             Ok(Loaded::NotModified) => {
                 inner.meters.loads.not_modified.increment();
-                self.same(Some(said.ttl.unwrap_or(inner.config.ttl)), position, cost)
+                self.same(Some((said.ttl.unwrap_or(inner.config.ttl), said.stale_until)), position, cost)
             }
             Ok(Loaded::Keep) => {
                 inner.meters.loads.not_modified.increment();
@@ -303,7 +318,7 @@ where
 
     /// Lands with what another node has loaded.
     pub(crate) fn adopt(mut self, stored: Stored<V>) {
-        let landed = Landed::Value { value: stored.value.clone(), tags: stored.tags.clone() };
+        let landed = Landed::of(&stored);
         self.keep(stored);
         self.tell(landed);
     }
@@ -342,9 +357,13 @@ where
     ) -> (Landed<V>, Option<Export<V>>) {
         let inner = &self.inner;
         let tags: Arc<[u64]> = said.tags.iter().map(|tag| tags::hash(tag)).collect();
-        let landed = Landed::Value { value: value.clone(), tags: tags.clone() };
         let ttl = said.ttl.unwrap_or(inner.config.ttl);
-        if said.unkept || ttl.is_zero() {
+        let life = self.bounded(inner.life(ttl, cost, value.is_some()), said.stale_until);
+        let stale = life.stale.then_some(life.fresh);
+        let landed = Landed::Value { value: value.clone(), tags: tags.clone(), stale };
+        // Where nothing stale is ever served, those who wait get what was made of it, and nobody else.
+        let is_unfit = life.stale && inner.config.stale_max.is_zero();
+        if said.unkept || ttl.is_zero() || is_unfit {
             return (landed, None);
         }
         let Some(weight) = inner.weigh(&self.key, value.as_deref(), said.weight) else {
@@ -354,18 +373,26 @@ where
             self.forget();
             return (landed, None);
         };
-        let life = inner.life(ttl, cost, value.is_some());
         let validators = said.validators.clone().map(Arc::new);
         let stored = Stored::new(value, self.channel.stamp, tags, validators, life);
+        let stored = if life.stale { stored.unproved() } else { stored };
         let export = inner.export(&stored, position);
         let is_kept = inner.keep(self.hash, &self.key, self.generation, stored, weight);
         (landed, export.filter(|_| is_kept))
     }
 
-    /// What was there before: in a new life, or without a `ttl` kept alive as a stale value.
+    /// Bounded by when what it was made of is to be asked for again, if some of that was stale.
+    fn bounded(&self, life: Life, stale_until: Option<Deadline>) -> Life {
+        let Some(until) = stale_until else { return life };
+        self.inner.meters.made_of_stale.increment();
+        self.inner.of_stale(life, until)
+    }
+
+    /// What was there before: in a new life, with its time and when the evidence for it is to be asked for again if that was stale, or
+    /// else kept alive as a stale value.
     fn same(
         &self,
-        ttl: Option<Duration>,
+        ttl: Option<(Duration, Option<Deadline>)>,
         position: Position,
         cost: Duration,
     ) -> (Landed<V>, Option<Export<V>>) {
@@ -374,18 +401,20 @@ where
         let renewed = inner.near.read(self.hash, &self.key, |stored| {
             stored.at_worst(now, &inner.tombstones)?;
             let life = match ttl {
-                Some(ttl) => inner.life(ttl, cost, stored.value.is_some()),
+                Some((ttl, stale_until)) => {
+                    self.bounded(inner.life(ttl, cost, stored.value.is_some()), stale_until)
+                }
                 None => inner.prolonged(stored.life),
             };
             // Its tags may have been expired meanwhile; this load began after that, or it is refused.
-            Some(stored.renewed(life, self.channel.stamp, ttl.is_some()))
+            Some(stored.renewed(life, self.channel.stamp, !life.stale))
         });
         let Some(renewed) = renewed.flatten() else {
             let nothing = Fault::NothingToKeep { cache: inner.name.clone() }.into_error();
             return (Landed::Failed(Shared::new(nothing)), None);
         };
-        let landed = Landed::Value { value: renewed.value.clone(), tags: renewed.tags.clone() };
-        let mut export = ttl.and_then(|_| inner.export(&renewed, position));
+        let landed = Landed::of(&renewed);
+        let mut export = inner.export(&renewed, position);
         if let Some(weight) = inner.weigh(&self.key, renewed.value.as_deref(), None) {
             let is_kept = inner.keep(self.hash, &self.key, self.generation, renewed, weight);
             export = export.filter(|_| is_kept);

@@ -6,8 +6,8 @@
 //!   refresh of 12 ─────────┘
 //! ```
 //!
-//! What this is not: a delay for readers. They are served meanwhile; who comes when there is nothing left to serve waits for the
-//! flight that is there, `gather` longer at most.
+//! What this is not: a delay for readers. They are served meanwhile; who comes when there is nothing left to serve, or makes
+//! something of it that is kept, sends the load on its way and waits for it.
 //!
 //! # Invariants
 //! - A refresh that waits here is a flight like any other, boarded when it was asked for: an invalidation that comes while it waits
@@ -47,6 +47,12 @@ where
             }
             _ => Duration::ZERO,
         }
+    }
+
+    /// Sends the refreshes that wait on their way: somebody waits for one of them now.
+    pub(crate) fn hurry(&self) {
+        // They go when nobody can come any more.
+        drop(hold(&self.gathering).take());
     }
 
     /// Sends a refresh on its way with others.

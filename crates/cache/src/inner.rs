@@ -5,8 +5,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use burgeon_core::{Ctx, Deadline};
 use burgeon_resilience::random::{Dice, between, unit};
 use burgeon_runtime::Tasks;
+use tokio::time::Instant;
 
 use crate::far::Tier;
 use crate::flight::Channel;
@@ -159,6 +161,22 @@ where
             born: now,
             cost: millis(cost),
             stale: false,
+        }
+    }
+
+    /// The life of a value that was made of something stale, which is to be asked for again at `until`.
+    pub(crate) fn of_stale(&self, life: Life, until: Deadline) -> Life {
+        let left = millis(until.remaining(Instant::now().into_std()));
+        let fresh = life.fresh.min(self.clock.now().saturating_add(left));
+        let kept = life.kept - (life.fresh - fresh);
+        Life { fresh, eager: 0, revalidate: fresh, kept, stale: true, ..life }
+    }
+
+    /// Whoever makes something lasting of what is stale until then learns it.
+    pub(crate) fn tell_stale(&self, ctx: &Ctx, until: u64) {
+        if ctx.is_lasting() {
+            let left = Duration::from_millis(until.saturating_sub(self.clock.now()));
+            ctx.made_of_stale(Deadline::after(Instant::now().into_std(), left));
         }
     }
 

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use burgeon_core::{Ctx, Error};
+use burgeon_core::{Ctx, Deadline, Error};
 
 use crate::stored::Validators;
 use crate::sync::hold;
@@ -14,6 +14,10 @@ use crate::sync::hold;
 /// Handed to a loader. It is a [`Ctx`]: hand it on to the database, which then reads from a copy that is fresh enough.
 ///
 /// Its deadline is the load's own (`load_timeout`), not that of the caller who happened to be first: others may wait, too.
+///
+/// Hand it on to other caches as well: what is read from them with it is waited for where others would be served something
+/// stale meanwhile, and if there is nothing better, what is made of it is kept as something stale, too.
+///
 /// What the loader says of its value (`ttl`, `tag`, ..) holds for this load alone.
 ///
 /// ```
@@ -49,6 +53,8 @@ pub(crate) struct Said {
     pub(crate) weight: Option<u64>,
     pub(crate) unkept: bool,
     pub(crate) validators: Option<Validators>,
+    /// When what went into it is to be asked for again, if some of that was stale.
+    pub(crate) stale_until: Option<Deadline>,
 }
 
 /// What a loader brings. Loaders that always bring a value return it, those that may not an `Option`; this is for those
@@ -139,7 +145,8 @@ impl Load {
     }
 
     pub(crate) fn said(&self) -> Said {
-        hold(&self.0.said).clone()
+        let said = hold(&self.0.said).clone();
+        Said { stale_until: self.ctx().stale_until(), ..said }
     }
 
     fn validators(&self) -> Option<&Validators> {

@@ -14,6 +14,7 @@ pub(crate) struct CacheMeters {
     pub(crate) stale_failed: Counter,
     pub(crate) stale_slow: Counter,
     pub(crate) stale_revalidating: Counter,
+    pub(crate) made_of_stale: Counter,
     pub(crate) refreshed_early: Counter,
     pub(crate) discarded_generation: Counter,
     pub(crate) discarded_oversize: Counter,
@@ -57,7 +58,7 @@ impl CacheMeters {
         let hits = |stale| {
             by(
                 "cache_hits_total",
-                "Reads answered from memory; stale: kept after a failed load.",
+                "Reads answered from memory; stale: kept after a failed load, or made of what was.",
                 Some(("stale", stale)),
             )
         };
@@ -95,6 +96,11 @@ impl CacheMeters {
             stale_failed: stale("load_failed"),
             stale_slow: stale("load_slow"),
             stale_revalidating: stale("revalidating"),
+            made_of_stale: by(
+                "cache_made_of_stale_total",
+                "Loads whose value was made of something stale in another cache, and is kept no longer than that.",
+                None,
+            ),
             refreshed_early: by("cache_early_refreshes_total", "Loads begun before the value expired.", None),
             discarded_generation: discarded("invalidated"),
             discarded_oversize: discarded("oversize"),

@@ -16,7 +16,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use burgeon_cluster::{NodeId, Stamp, State};
-use burgeon_core::{Ctx, Deadline, Position};
+use burgeon_core::{Ctx, Deadline, Mark, Position};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -77,6 +77,19 @@ impl Neighbours {
         !shown.is_empty() && bus.heard().iter().any(|node| shown.contains_key(node))
     }
 
+    /// The marks that were shown, whose messages are still to come. A doubt after that has made everything out of date, whatever
+    /// they tell of.
+    fn unheard(&self) -> Vec<Mark> {
+        let bus = self.desk.bus();
+        let doubted = self.doubted.load(Ordering::SeqCst);
+        let shown = hold(&self.shown);
+        let unheard = shown.iter().filter(|(node, shown)| {
+            let stamp = Stamp { node: **node, sequence: shown.sequence };
+            shown.version > doubted && !(bus.has_applied(stamp) && !self.desk.is_owed(**node))
+        });
+        unheard.map(|(node, shown)| Mark { node: node.bits(), sequence: shown.sequence }).collect()
+    }
+
     fn knows(&self, stamp: Stamp, floor: Position) -> Option<u64> {
         let shown = hold(&self.shown).get(&stamp.node).copied()?;
         (shown.sequence >= stamp.sequence && shown.floor >= floor).then_some(shown.version)
@@ -99,10 +112,7 @@ where
         let bus = neighbours.desk.bus();
         // What this node has done itself was done here before it was said.
         let others = || {
-            let stamp = |mark: burgeon_core::Mark| Stamp {
-                node: NodeId::from_bits(mark.node),
-                sequence: mark.sequence,
-            };
+            let stamp = |mark: Mark| Stamp { node: NodeId::from_bits(mark.node), sequence: mark.sequence };
             ctx.marks().iter().map(stamp).filter(|stamp| stamp.node != bus.node()).collect::<Vec<_>>()
         };
         let floor = ctx.position();
@@ -141,6 +151,11 @@ where
             let node = NodeId::from_bits(mark.node);
             node != bus.node() && !bus.has_applied(Stamp { node, sequence: mark.sequence })
         })
+    }
+
+    /// See [`Neighbours::unheard`].
+    pub(crate) fn unheard(&self) -> Vec<Mark> {
+        self.neighbours.as_ref().map(Neighbours::unheard).unwrap_or_default()
     }
 
     fn was_shown(&self, neighbours: &Neighbours, stamp: Stamp, floor: Position) -> u64 {

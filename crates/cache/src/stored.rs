@@ -20,7 +20,8 @@ pub(crate) struct Stored<V> {
     pub(crate) value: Option<Arc<V>>,
     /// The cache's version when the load began.
     pub(crate) stamp: u64,
-    /// The same of the load that brought the value: a failed one gives it a new stamp and proves nothing.
+    /// The same of the load that brought the value: a failed one gives it a new stamp and proves nothing. Zero: what it was made of may be
+    /// of any age.
     pub(crate) proved: u64,
     /// Hashes of its tags.
     pub(crate) tags: Arc<[u64]>,
@@ -47,7 +48,7 @@ pub(crate) struct Life {
     pub(crate) born: u64,
     /// How long its load took.
     pub(crate) cost: u64,
-    /// Whether it is past its true freshness already: kept alive after a failed load.
+    /// Whether it is past its true freshness already: kept alive after a failed load, or made of something stale.
     pub(crate) stale: bool,
 }
 
@@ -61,8 +62,8 @@ pub(crate) struct Validators {
 /// What a reader finds.
 #[derive(Debug)]
 pub(crate) enum Look<V> {
-    /// A value to serve.
-    Fresh { value: Option<Arc<V>>, stale: bool },
+    /// A value to serve; if it is a stale one, until when it is not asked for again.
+    Fresh { value: Option<Arc<V>>, stale: Option<u64> },
     /// A value to serve, near enough to its end that an early refresh may be due.
     Early { value: Option<Arc<V>>, remaining: u64, cost: u64 },
     /// A value to serve while a load goes on behind it.
@@ -121,11 +122,11 @@ impl<V> Stored<V> {
         let until = self.fresh_until.load(Ordering::Relaxed);
         let value = || self.value.clone();
         if now + self.life.eager < until {
-            return Look::Fresh { value: value(), stale: self.life.stale };
+            return Look::Fresh { value: value(), stale: self.life.stale.then_some(until) };
         }
         if now < until {
             return match self.life.stale {
-                true => Look::Fresh { value: value(), stale: true },
+                true => Look::Fresh { value: value(), stale: Some(until) },
                 false => Look::Early { value: value(), remaining: until - now, cost: self.life.cost },
             };
         }
@@ -143,9 +144,19 @@ impl<V> Stored<V> {
         (!gone).then(|| self.value.clone())
     }
 
+    /// Until when it is not asked for again.
+    pub(crate) fn until(&self) -> u64 {
+        self.fresh_until.load(Ordering::Relaxed)
+    }
+
     /// From now on it is stale.
     pub(crate) fn expire(&self) {
         self.fresh_until.store(0, Ordering::Relaxed);
+    }
+
+    /// Made of something stale: to nobody who has changed something is it new enough.
+    pub(crate) fn unproved(self) -> Self {
+        Self { proved: 0, ..self }
     }
 
     /// The same value with another life. `is_proved`: its origin said that it has not changed.

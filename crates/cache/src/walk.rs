@@ -8,11 +8,11 @@ use burgeon_core::{Ctx, Result};
 use tokio::time::{Instant, timeout_at};
 
 use crate::fault::Fault;
-use crate::flight::{Gate, Landed, Seat};
+use crate::flight::{Gate, Landed, Seat, Served};
 use crate::inner::{Inner, millis};
 use crate::load::{Load, Loaded};
 use crate::loader::Loading;
-use crate::stored::Look;
+use crate::stored::{Look, Stored};
 
 /// A caller with a stale value at hand waits for this part of its remaining time.
 const PATIENCE: u32 = 4;
@@ -23,17 +23,24 @@ where
     V: Send + Sync + 'static,
 {
     /// The way of nearly all reads. `None`: it takes more than memory. `least`: see [`Inner::least`]; zero for most readers.
-    pub(crate) fn hit<Q>(self: &Arc<Self>, hash: u64, key: &Q, least: u64) -> Option<Option<Arc<V>>>
+    pub(crate) fn hit<Q>(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        hash: u64,
+        key: &Q,
+        least: u64,
+    ) -> Option<Option<Arc<V>>>
     where
         K: Borrow<Q>,
         Q: Eq + ToOwned<Owned = K> + ?Sized,
     {
         match self.look(hash, key, least) {
-            Look::Fresh { value, stale: false } => {
+            Look::Fresh { value, stale: None } => {
                 self.meters.hit(hash);
                 Some(value)
             }
-            Look::Fresh { value, stale: true } => {
+            Look::Fresh { value, stale: Some(until) } => {
+                self.tell_stale(ctx, until);
                 self.meters.hits_stale.increment();
                 self.meters.stale_failed.increment();
                 Some(value)
@@ -47,7 +54,8 @@ where
                 }
                 Some(value)
             }
-            Look::Revalidate(value) if self.loader.is_some() => {
+            // Not to what is made of it and kept: that would be as old for all its time.
+            Look::Revalidate(value) if self.loader.is_some() && !ctx.is_lasting() => {
                 self.meters.hits_stale.increment();
                 self.meters.stale_revalidating.increment();
                 self.refresh(hash, &key.to_owned());
@@ -87,7 +95,7 @@ where
         let until = self.until(&ctx, started);
         let least = self.least(&ctx).await;
         if least > 0
-            && let Some(value) = self.hit(hash, &key, least)
+            && let Some(value) = self.hit(&ctx, hash, &key, least)
         {
             return Ok(value);
         }
@@ -96,34 +104,43 @@ where
         loop {
             // Work past its deadline is not started.
             if until <= Instant::now() {
-                return self.settle_for_less(hash, &key, least, || self.too_late(started.elapsed()));
+                return self.settle_for_less(&ctx, hash, &key, least, || self.too_late(started.elapsed()));
             }
+            let mut leads = false;
             let mut seat = match self.board(hash, &key, false, least) {
-                Gate::There(value) => return Ok(value),
+                Gate::There(served) => return Ok(self.serve(&ctx, served)),
                 Gate::Joined(seat) => {
                     self.meters.joined.increment();
+                    self.hurry();
                     seat
                 }
                 Gate::Leads(seat, landing) => {
                     if let Some(begin) = begin.take() {
                         self.depart(&ctx, landing, self.config.background_completion, begin);
                     }
+                    leads = true;
                     seat
                 }
             };
             match self.wait(&mut seat, hash, &key, least, until).await {
-                Waited::Landed(Landed::Value { value, tags }) => {
-                    if !seat.was_late(self.tombstones.latest(&tags)) {
-                        return Ok(value);
+                Waited::Landed(Landed::Value { value, tags, stale }) => {
+                    // Made of something stale it may be older than what this reader has done, unless it was made for him.
+                    let is_old = stale.is_some() && least > 0 && !leads;
+                    if !is_old && !seat.was_late(self.tombstones.latest(&tags)) {
+                        return Ok(self.serve(&ctx, (value, stale)));
                     }
                 }
                 Waited::Landed(Landed::Failed(shared)) => {
-                    return self.settle_for_less(hash, &key, least, || shared.into_error());
+                    return self.settle_for_less(&ctx, hash, &key, least, || shared.into_error());
                 }
                 Waited::Landed(Landed::Abandoned) => {}
-                Waited::Stale(value) => return Ok(value),
+                Waited::Stale(value) => {
+                    self.tell_worst(&ctx, hash, &key);
+                    return Ok(value);
+                }
                 Waited::TooLong => {
-                    return self.settle_for_less(hash, &key, least, || self.too_late(started.elapsed()));
+                    return self
+                        .settle_for_less(&ctx, hash, &key, least, || self.too_late(started.elapsed()));
                 }
             }
         }
@@ -166,9 +183,30 @@ where
         }
     }
 
+    /// The value, to whoever must know if it is a stale one.
+    pub(crate) fn serve(&self, ctx: &Ctx, (value, stale): Served<V>) -> Option<Arc<V>> {
+        if let Some(until) = stale {
+            self.tell_stale(ctx, until);
+        }
+        value
+    }
+
+    /// Whoever makes something lasting of the next best thing learns when to ask again: when this cache does, if its load has failed,
+    /// and if that is only slow, after as long as was waited for it.
+    pub(crate) fn tell_worst(&self, ctx: &Ctx, hash: u64, key: &K) {
+        if ctx.is_lasting() {
+            let soon = self.clock.now().saturating_add(millis(self.config.soft_timeout));
+            self.tell_stale(
+                ctx,
+                self.near.read(hash, key, Stored::until).map_or(soon, |until| until.max(soon)),
+            );
+        }
+    }
+
     /// The stale value, the fallback, or the error: in this order.
     pub(crate) fn settle_for_less(
         &self,
+        ctx: &Ctx,
         hash: u64,
         key: &K,
         least: u64,
@@ -176,10 +214,14 @@ where
     ) -> Result<Option<Arc<V>>> {
         if let Some(value) = self.at_worst(hash, key, least) {
             self.meters.stale_failed.increment();
+            self.tell_worst(ctx, hash, key);
             return Ok(value);
         }
         match &self.fallback {
-            Some(fallback) => Ok(Some(fallback.clone())),
+            Some(fallback) => {
+                self.tell_stale(ctx, self.clock.now().saturating_add(millis(self.config.throttle)));
+                Ok(Some(fallback.clone()))
+            }
             None => Err(error()),
         }
     }

@@ -12,7 +12,7 @@ use crate::{Cancel, Criticality, Deadline, Mark, Marks, Position, Principal, Ten
 /// what it uses, and a `Ctx` so that it stops in time.
 ///
 /// A derived context (`with_*`) shares the causal position with its parent, so that a write deep down is known when
-/// the response is made; everything else is its own.
+/// the response is made, and the note of what is stale in what is [kept](Self::lasting); everything else is its own.
 ///
 /// ```
 /// use burgeon_core::{Criticality, Ctx};
@@ -31,6 +31,7 @@ struct Inner {
     principal: Option<Principal>,
     tenant: Option<Tenant>,
     cancel: Option<Cancel>,
+    lasting: Option<Arc<Lasting>>,
     seen: Seen,
     // The context whose `seen` counts, if it is not this one: all contexts of one request share it.
     first: Option<Ctx>,
@@ -46,6 +47,13 @@ struct Seen {
     is_marked: AtomicBool,
 }
 
+/// What is made under a context is kept.
+#[derive(Default)]
+struct Lasting {
+    // Not a tokio mutex: nothing awaits under it.
+    stale_until: Mutex<Option<Deadline>>,
+}
+
 impl Ctx {
     /// A context for work no client waits for: no deadline, [`Criticality::default`], nobody.
     ///
@@ -58,6 +66,7 @@ impl Ctx {
             principal: None,
             tenant: None,
             cancel: None,
+            lasting: None,
             seen: Seen::default(),
             first: None,
         }))
@@ -72,6 +81,7 @@ impl Ctx {
             principal: None,
             tenant: None,
             cancel: None,
+            lasting: None,
             seen: Seen::default(),
             first: None,
         }))
@@ -134,6 +144,25 @@ impl Ctx {
         &self.0.first.as_ref().unwrap_or(self).0.seen
     }
 
+    /// Whether what is made under this context is kept, and served to others later.
+    pub fn is_lasting(&self) -> bool {
+        self.0.lasting.is_some()
+    }
+
+    /// Notes that something stale went into what is made under this context, and when that is to be asked for again. Of several the
+    /// earliest counts. Where nothing is kept it means nothing.
+    pub fn made_of_stale(&self, until: Deadline) {
+        if let Some(lasting) = &self.0.lasting {
+            let mut known = hold(&lasting.stale_until);
+            *known = Some(known.map_or(until, |known| known.earlier(until)));
+        }
+    }
+
+    /// When what was made under this context is to be made anew, because something stale is in it; `None`: nothing is.
+    pub fn stale_until(&self) -> Option<Deadline> {
+        self.0.lasting.as_ref().and_then(|lasting| *hold(&lasting.stale_until))
+    }
+
     /// Whether the caller has gone away.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancel.as_ref().is_some_and(Cancel::is_cancelled)
@@ -184,6 +213,14 @@ impl Ctx {
         self.derive(|inner| inner.cancel = Some(cancel))
     }
 
+    /// A context for making what is kept and served to others, such as a value of a cache. Whoever would give something stale for it
+    /// only to be quick must not; whoever has nothing better says so ([`made_of_stale`](Self::made_of_stale)), so that what is made of it is not
+    /// taken for fresh.
+    #[must_use]
+    pub fn lasting(&self) -> Self {
+        self.derive(|inner| inner.lasting = Some(Arc::default()))
+    }
+
     /// A context with a causal position and marks of its own, starting from here: for work that outlives the request.
     #[must_use]
     pub fn detached(&self) -> Self {
@@ -197,6 +234,7 @@ impl Ctx {
             (inner.seen, inner.first) = (seen, None);
             inner.deadline = None;
             inner.cancel = None;
+            inner.lasting = None;
         })
     }
 
@@ -208,6 +246,7 @@ impl Ctx {
             principal: self.0.principal.clone(),
             tenant: self.0.tenant.clone(),
             cancel: self.0.cancel.clone(),
+            lasting: self.0.lasting.clone(),
             seen: Seen::default(),
             first: Some(self.0.first.as_ref().unwrap_or(self).clone()),
         };
@@ -263,6 +302,24 @@ mod tests {
         let job = request.detached();
         job.advance(Position { timeline: 1, lsn: 9 });
         assert_eq!(request.position(), Position { timeline: 1, lsn: 7 });
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as an origin; no time passes here")]
+    fn what_is_kept_is_as_stale_as_the_stalest_that_went_into_it() {
+        let at = |seconds| Deadline::after(Instant::now(), Duration::from_secs(seconds));
+        let request = Ctx::background();
+        request.made_of_stale(at(1));
+        assert!(!request.is_lasting() && request.stale_until().is_none());
+        let page = request.lasting();
+        let (late, early) = (at(9), at(5));
+        page.with_criticality(Criticality::Sheddable).made_of_stale(late);
+        page.made_of_stale(early);
+        page.made_of_stale(late);
+        assert_eq!(page.stale_until(), Some(early));
+        // A piece of it has a life of its own, and so has what outlives it.
+        assert!(page.lasting().stale_until().is_none() && page.lasting().is_lasting());
+        assert!(!page.detached().is_lasting());
     }
 
     #[test]

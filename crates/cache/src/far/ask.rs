@@ -161,9 +161,9 @@ where
         })
     }
 
-    /// What is told to the second tier of a value that is kept now.
+    /// What is told to the second tier of a value that is kept now. Of what is stale, nothing.
     pub(crate) fn export(&self, stored: &Stored<V>, position: Position) -> Option<Export<V>> {
-        self.far.as_ref()?;
+        self.far.as_ref().filter(|_| !stored.life.stale)?;
         let (now, life) = (self.clock.now(), stored.life);
         Some(Export {
             value: stored.value.clone(),

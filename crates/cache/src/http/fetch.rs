@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, respons
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use burgeon_core::Result;
+use burgeon_core::{Ctx, Deadline, Result};
 
 use super::body::{Body, gather};
 use super::freshness::may_stand_in;
@@ -95,8 +95,10 @@ where
             _ => None,
         });
         let began = Instant::now();
+        // What is made for keeping, apart from what else this load may keep: a mark, a list of variants.
+        let ctx = load.ctx().lasting();
         let asked = old.is_some_and(|old| old.etag().is_some() || old.last_modified().is_some());
-        let (mut parts, mut body) = self.ask(&load, old.filter(|_| asked)).await.into_parts();
+        let (mut parts, mut body) = self.ask(&ctx, old.filter(|_| asked)).await.into_parts();
         let mut confirmed = None;
         if asked && parts.status == StatusCode::NOT_MODIFIED {
             match old.and_then(|old| Some((old, old.confirmed_headers(&parts.headers)?))) {
@@ -105,7 +107,7 @@ where
                     confirmed = Some(old.body.clone());
                 }
                 // It confirms something that is not here.
-                None => (parts, body) = self.ask(&load, None).await.into_parts(),
+                None => (parts, body) = self.ask(&ctx, None).await.into_parts(),
             }
         }
         if is_failure(parts.status) && old.is_some_and(|old| may_stand_in(old, self.inside.now())) {
@@ -114,7 +116,7 @@ where
         }
         let delay = began.elapsed();
         let terms = storing::terms(&self.inside.config, self.whose, &parts, self.inside.wall.now(), delay);
-        let terms = match terms {
+        let mut terms = match terms {
             Ok(terms) => terms,
             Err(why) if is_shared_failure(parts.status, why, self.whose) => {
                 return self.failed(&load, parts, body, why).await;
@@ -137,13 +139,16 @@ where
                 }
             }
         };
+        if let Some(until) = ctx.stale_until() {
+            terms.made_of_stale(until, Instant::now().into_std());
+        }
         Ok(self.keep(&load, &key, parts, bytes, terms, is_confirmed, tombstones).await)
     }
 
-    async fn ask(&self, load: &Load, old: Option<&Kept>) -> Response<O> {
+    async fn ask(&self, ctx: &Ctx, old: Option<&Kept>) -> Response<O> {
         let mut head = self.head.clone();
         // The load's own deadline and position, not those of whoever happened to come first.
-        head.extensions.insert(load.ctx().clone());
+        head.extensions.insert(ctx.clone());
         let validators = [
             (IF_NONE_MATCH, old.and_then(Kept::etag)),
             (IF_MODIFIED_SINCE, old.and_then(Kept::last_modified)),
@@ -171,7 +176,7 @@ where
         let inside = self.inside.clone();
         let mut tags = tags::of(&parts.headers);
         tags.push(key::tag(&self.primary));
-        let fresh = Duration::from_millis(terms.lifetime.saturating_sub(terms.initial_age).max(1));
+        let stay = Stay::under(&terms);
         let mut names = if key == self.primary { Vec::new() } else { inside.varies(&self.primary) };
         let known = names.len();
         names.extend(
@@ -186,7 +191,7 @@ where
         let entry = Entry(What::Kept(self.kept(parts, body, &terms, confirmed)));
         if is_known_variant {
             tags.iter().for_each(|tag| load.tag(tag));
-            load.ttl(fresh);
+            stay.tell(load);
             if known > 0 {
                 inside.note(load, &self.primary, key);
             }
@@ -197,7 +202,7 @@ where
         }
         // The address is known to differ by more than it was: the response goes to its variant's place, and what all share
         // is how to find it.
-        let entry = self.put(load, variant.clone(), entry, tags, fresh, tombstones).await;
+        let entry = self.put(load, variant.clone(), entry, tags, stay, tombstones).await;
         let of_address = key::tag(&self.primary);
         self.tell(Told::Variant(variant.clone(), entry, own));
         if key == self.primary {
@@ -217,7 +222,7 @@ where
         key: String,
         entry: Entry,
         tags: Vec<String>,
-        fresh: Duration,
+        stay: Stay,
         tombstones: u64,
     ) -> Arc<Entry> {
         let inner = self.inside.cache.inner().clone();
@@ -232,7 +237,7 @@ where
         inner.depart(load, landing, true, move |load, _| {
             Box::pin(async move {
                 tags.iter().for_each(|tag| load.tag(tag));
-                load.ttl(fresh);
+                stay.tell(&load);
                 // Asked after this flight has begun: what is purged from now on, it is refused for itself.
                 if store.tombstones.verdict(tombstones, &hashes) != Verdict::Alive {
                     load.do_not_keep();
@@ -305,6 +310,26 @@ where
         if let Some(tell) = self.tell.take() {
             // Who asked may have left.
             let _ = tell.send(what);
+        }
+    }
+}
+
+/// How long a response stays.
+struct Stay {
+    fresh: Duration,
+    stale_until: Option<Deadline>,
+}
+
+impl Stay {
+    fn under(terms: &Terms) -> Self {
+        let fresh = Duration::from_millis(terms.lifetime.saturating_sub(terms.initial_age).max(1));
+        Self { fresh, stale_until: terms.stale_until }
+    }
+
+    fn tell(&self, load: &Load) {
+        load.ttl(self.fresh);
+        if let Some(until) = self.stale_until {
+            load.made_of_stale(until);
         }
     }
 }

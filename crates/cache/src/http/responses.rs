@@ -170,7 +170,8 @@ impl Inside {
         let inner = self.cache.inner();
         let hash = inner.hash(key);
         match inner.look(hash, key, least) {
-            Look::Fresh { value, stale: true } => Some((value?, State::JustFailed)),
+            // What was made of something stale is as old as that, and fresh until then.
+            Look::Fresh { value, stale: Some(_) } => Some((value?, State::JustFailed)),
             Look::Fresh { value, .. } | Look::Early { value, .. } | Look::Revalidate(value) => {
                 Some((value?, State::Sound))
             }

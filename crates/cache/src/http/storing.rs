@@ -1,7 +1,8 @@
 //! Whether a response may be kept, and for how long: RFC 9111, 3 and 4.2.1. Pure.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use burgeon_core::Deadline;
 use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
 use http::response::Parts;
 use http::{HeaderName, StatusCode};
@@ -84,6 +85,18 @@ pub(super) struct Terms {
     pub(super) shared: Shared,
     /// What it differs by, in order.
     pub(super) vary: Vec<HeaderName>,
+    /// When it is to be made anew, because something stale is in it.
+    pub(super) stale_until: Option<Deadline>,
+}
+
+impl Terms {
+    /// The response was made of something stale, to be asked for again then: it is as old as makes it stale by that time, which caches
+    /// further on hear by its `Age`.
+    pub(super) fn made_of_stale(&mut self, until: Deadline, now: Instant) {
+        let left = u64::try_from(until.remaining(now).as_millis()).unwrap_or(u64::MAX);
+        self.initial_age = self.initial_age.max(self.lifetime.saturating_sub(left));
+        self.stale_until = Some(until);
+    }
 }
 
 /// Who asked.
@@ -184,6 +197,7 @@ pub(super) fn terms(
         strict,
         shared,
         vary,
+        stale_until: None,
         said,
     })
 }

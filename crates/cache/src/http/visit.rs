@@ -304,8 +304,10 @@ impl<S> Visit<S> {
                 let kind = shared.into_error().kind();
                 Next::Answer(self.without_answer(old.as_ref(), fwd, kind))
             }
-            Landed::Value { value, tags } => {
-                if *joined && seat.was_late(inner.tombstones.latest(&tags)) {
+            Landed::Value { value, tags, stale } => {
+                // Made of something stale it may be older than what this client has done, unless it was made for him.
+                let is_old = stale.is_some() && self.least > 0;
+                if *joined && (is_old || seat.was_late(inner.tombstones.latest(&tags))) {
                     return Next::Again;
                 }
                 let alone = Next::Alone(Status { collapsed: joined.then_some(false), ..status.clone() });
@@ -356,7 +358,7 @@ impl<S> Visit<S> {
         inner.board_unless(inner.hash(found.key.as_str()), &found.key, self.least, || {
             let (there, _) = self.inside.look(&found.key, self.least)?;
             let known = found.entry.as_ref().is_some_and(|(entry, _)| Arc::ptr_eq(entry, &there));
-            (!known).then_some(Some(there))
+            (!known).then_some((Some(there), None))
         })
     }
 

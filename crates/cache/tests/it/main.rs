@@ -12,6 +12,7 @@ mod invalidation;
 mod lifetimes;
 mod loaders;
 mod model;
+mod nested;
 mod nodes;
 mod races;
 mod stale;

@@ -21,10 +21,10 @@ pub(crate) struct Site {
 }
 
 pub(crate) struct Node {
-    bus: Bus,
-    caches: Caches,
+    pub(crate) bus: Bus,
+    pub(crate) caches: Caches,
     pub(crate) cache: Cache<u32, u64>,
-    meters: Meters,
+    pub(crate) meters: Meters,
     pub(crate) tasks: Tasks,
 }
 
@@ -46,7 +46,7 @@ impl Site {
     }
 
     /// Waits until every node has heard what this context has done.
-    async fn heard(&self, ctx: &Ctx) {
+    pub(crate) async fn heard(&self, ctx: &Ctx) {
         for mark in ctx.marks().iter() {
             let stamp =
                 Stamp { node: burgeon_cluster::NodeId::from_bits(mark.node), sequence: mark.sequence };
@@ -251,7 +251,7 @@ async fn what_was_lost_is_known_to_be_lost() {
     assert_eq!(there.news("missed"), 1);
 }
 
-fn stamp(ctx: &Ctx) -> Stamp {
+pub(crate) fn stamp(ctx: &Ctx) -> Stamp {
     let mark = ctx.marks().iter().next().unwrap();
     Stamp { node: burgeon_cluster::NodeId::from_bits(mark.node), sequence: mark.sequence }
 }

@@ -201,3 +201,38 @@ async fn load_many(asked: Arc<AtomicU64>, load: Load, keys: Vec<u32>) -> Result<
     asked.fetch_add(keys.len() as u64, Ordering::SeqCst);
     Ok(keys.into_iter().map(|key| (key, u64::from(key))).collect())
 }
+
+#[tokio::test]
+async fn what_was_made_of_something_stale_is_not_offered_to_the_others() {
+    for yard in Yard::all().await {
+        let origin = Origin::new(1);
+        let outer_of = |node: &super::yard::Node, inner: &Cache<u32, u64>| -> Cache<u32, u64> {
+            node.house.caches.named("outer").far().ttl(Duration::from_secs(3_600)).loader(
+                inner.clone(),
+                async |inner: Cache<u32, u64>, load: Load, key: u32| {
+                    Ok(inner.get(&load, &key).await?.map(|value| *value))
+                },
+            )
+        };
+        let one = yard.node();
+        let inner = one.house.cache(&origin, |named| named);
+        let outer = outer_of(&one, &inner);
+        assert_eq!(one.get(&outer, 1).await, Some(1));
+        one.offered().await;
+        origin.set(2);
+        origin.fail(true);
+        inner.expire(&one.house.ctx, &1);
+        within(outer.expire(&one.house.ctx, &1).into_future()).await;
+        assert_eq!(one.get(&outer, 1).await, Some(1), "{}", yard.name);
+        one.offered().await;
+        origin.fail(false);
+        let other = yard.node();
+        let at_other = outer_of(&other, &other.house.cache(&origin, |named| named));
+        assert_eq!(
+            other.get(&at_other, 1).await,
+            Some(2),
+            "{}: it found what is stale, and fresh",
+            yard.name
+        );
+    }
+}

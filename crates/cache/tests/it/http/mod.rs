@@ -5,6 +5,7 @@ mod collapse;
 mod fragments;
 mod freshness;
 mod keys;
+mod nested;
 mod purge;
 mod requests;
 mod stale;
