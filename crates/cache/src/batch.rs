@@ -86,7 +86,7 @@ where
     ) -> Result<Option<Arc<V>>> {
         match self.wait(&mut seat, hash, key, least, until).await {
             Waited::Landed(Landed::Value { value, tags, stale })
-                if !(stale.is_some() && least > 0) && !seat.was_late(self.tombstones.latest(&tags)) =>
+                if (stale.is_none() || least == 0) && !seat.was_late(self.tombstones.latest(&tags)) =>
             {
                 Ok(self.serve(ctx, (value, stale)))
             }

@@ -85,7 +85,7 @@ impl Neighbours {
         let shown = hold(&self.shown);
         let unheard = shown.iter().filter(|(node, shown)| {
             let stamp = Stamp { node: **node, sequence: shown.sequence };
-            shown.version > doubted && !(bus.has_applied(stamp) && !self.desk.is_owed(**node))
+            shown.version > doubted && (!bus.has_applied(stamp) || self.desk.is_owed(**node))
         });
         unheard.map(|(node, shown)| Mark { node: node.bits(), sequence: shown.sequence }).collect()
     }
