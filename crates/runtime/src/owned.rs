@@ -23,6 +23,37 @@ impl<F, H> Owned<F, H> {
     }
 }
 
+pin_project_lite::pin_project! {
+    /// A future whose output is of no type that its owner must know.
+    ///
+    /// A struct for the same reason.
+    pub(crate) struct Erased<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> Erased<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self { future }
+    }
+}
+
+impl<F> Future for Erased<F>
+where
+    F: Future,
+    F::Output: Send + 'static,
+{
+    type Output = Box<dyn Any + Send>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().future.poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Box::new(output)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
 /// Told of a panic inside an [`Owned`] future.
 pub(crate) trait OnPanic {
     fn panicked(&self, message: &str);

@@ -10,8 +10,10 @@ mod blocking;
 mod group;
 mod supervise;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::group::Group;
-use crate::owned::{Owned, Panicked};
+use crate::owned::{Erased, Owned, Panicked};
 
 /// A task's name as it appears in logs, meters and errors. From a closed set: it labels meters.
 pub(crate) type Name = Cow<'static, str>;
@@ -66,9 +68,22 @@ struct Shared {
 /// ([`Kind::Unavailable`](burgeon_core::Kind::Unavailable)).
 #[must_use = "await it for the result, or drop it with `drop(..)` or `let _ = ..` to say that nobody wants it"]
 pub struct Task<T> {
+    running: Running,
+    of: PhantomData<fn() -> T>,
+}
+
+/// What every task is to its owner. Of one type, because whatever tokio makes of a task's own type, some 150 functions, would be
+/// compiled anew, for every task there is, in the crate that spawns it.
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// What a task came to: a `T`, of which only its [`Task`] knows. Nothing, which most come to, takes no memory.
+type Outcome = Box<dyn Any + Send>;
+
+/// A spawned task, whatever it comes to.
+struct Running {
     name: Name,
     // `None`: refused, because its owner has stopped.
-    join: Option<JoinHandle<Result<T, Panicked>>>,
+    join: Option<JoinHandle<Result<Outcome, Panicked>>>,
 }
 
 /// After an abort, how long until the aborted must have come to an end: one poll, unless they block their thread.
@@ -113,15 +128,19 @@ impl Tasks {
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let name = name.into();
+        let running = self.start(name.into(), Box::pin(Erased::new(future)));
+        Task { running, of: PhantomData }
+    }
+
+    fn start(&self, name: Name, work: Work) -> Running {
         let join = self.0.group.enter(name.clone()).map(|entry| {
             let id = entry.id();
             #[expect(clippy::disallowed_methods, reason = "the place the rule points to")]
-            let join = self.0.shared.handle.spawn(Owned::new(future, entry));
+            let join = self.0.shared.handle.spawn(Owned::new(work, entry));
             self.0.group.can_abort(id, join.abort_handle());
             join
         });
-        Task { name, join }
+        Running { name, join }
     }
 
     /// Raised when the owner begins to stop. A loop that runs for ever selects on it.
@@ -205,33 +224,39 @@ impl std::fmt::Debug for Tasks {
 impl<T> Task<T> {
     /// Stops the task at its next await. Its future is dropped.
     pub fn abort(&self) {
-        if let Some(join) = &self.join {
+        if let Some(join) = &self.running.join {
             join.abort();
         }
     }
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.join.as_ref().is_none_or(JoinHandle::is_finished)
+        self.running.join.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// The task's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.running.name
     }
 }
 
-impl<T> Future for Task<T> {
+impl<T: 'static> Future for Task<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.running.poll_end(cx).map(|ended| ended.and_then(outcome))
+    }
+}
+
+impl Running {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Outcome>> {
         let Some(join) = &mut self.join else {
             let refused = format!("The task `{}` was not started: its owner has stopped.", self.name);
             return Poll::Ready(Err(Error::unavailable(refused)));
         };
         let Poll::Ready(ended) = Pin::new(join).poll(cx) else { return Poll::Pending };
         Poll::Ready(match ended {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(panicked)) => Err(panic_error(&self.name, &panicked)),
             // Panics are caught inside, so what is left is an abort, or a panic in a destructor.
             Err(error) => {
@@ -242,9 +267,15 @@ impl<T> Future for Task<T> {
     }
 }
 
+/// What a task or closure of a known type came to.
+fn outcome<T: 'static>(outcome: Outcome) -> Result<T> {
+    let of_another_type = |_| Error::internal("what a task came to is not of its own type");
+    outcome.downcast().map(|outcome| *outcome).map_err(of_another_type)
+}
+
 impl<T> std::fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Task").field("name", &self.name).field("finished", &self.is_finished()).finish()
+        f.debug_struct("Task").field("name", &self.name()).field("finished", &self.is_finished()).finish()
     }
 }
 

@@ -5,11 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use burgeon_core::units::format_duration;
-use burgeon_core::{Ctx, Error, Result};
+use burgeon_core::{Ctx, Deadline, Error, Result};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Name, Tasks, panic_error};
+use super::{Name, Outcome, Tasks, outcome, panic_error};
 use crate::owned::{OnPanic, Panicked, message_of};
+
+/// Of one type, as every task is to its owner.
+type Closure = Box<dyn FnOnce() -> Outcome + Send>;
 
 /// How long a closure nobody gave a deadline waits for its turn.
 const TURN: Duration = Duration::from_secs(30);
@@ -28,13 +31,7 @@ impl Tasks {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let name = name.into();
-        let turn = timeout(TURN, self.turn()).await.map_err(|_| {
-            let (limit, waited) = (self.0.shared.blocking_limit, format_duration(TURN));
-            let why = format!("`{name}` waited {waited} for its turn: all {limit} blocking threads are busy");
-            Error::from_source(burgeon_core::Kind::Overloaded, why)
-        })?;
-        self.start(name, turn?, work)?.await
+        self.run_blocking(name.into(), erased(work)).await.and_then(outcome)
     }
 
     /// As [`blocking`](Self::blocking), bounded by the context's deadline: past it, a closure that has not begun
@@ -52,8 +49,25 @@ impl Tasks {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let name = name.into();
-        let Some(deadline) = ctx.deadline() else { return self.blocking(name, work).await };
+        self.run_blocking_within(ctx.deadline(), name.into(), erased(work)).await.and_then(outcome)
+    }
+
+    async fn run_blocking(&self, name: Name, work: Closure) -> Result<Outcome> {
+        let turn = timeout(TURN, self.turn()).await.map_err(|_| {
+            let (limit, waited) = (self.0.shared.blocking_limit, format_duration(TURN));
+            let why = format!("`{name}` waited {waited} for its turn: all {limit} blocking threads are busy");
+            Error::from_source(burgeon_core::Kind::Overloaded, why)
+        })?;
+        self.start_blocking(name, turn?, work)?.await
+    }
+
+    async fn run_blocking_within(
+        &self,
+        deadline: Option<Deadline>,
+        name: Name,
+        work: Closure,
+    ) -> Result<Outcome> {
+        let Some(deadline) = deadline else { return self.run_blocking(name, work).await };
         let late = |what: &str| {
             Error::from_source(
                 burgeon_core::Kind::Deadline,
@@ -66,7 +80,7 @@ impl Tasks {
         let deadline = Instant::from_std(deadline.instant());
         let turn =
             timeout_at(deadline, self.turn()).await.map_err(|_| late("waited for a blocking thread"))??;
-        let ended = self.start(name.clone(), turn, work)?;
+        let ended = self.start_blocking(name.clone(), turn, work)?;
         timeout_at(deadline, ended).await.map_err(|_| late("ran on its blocking thread"))?
     }
 
@@ -80,16 +94,12 @@ impl Tasks {
         self.0.shared.blocking.clone().acquire_owned().await.map_err(Error::internal)
     }
 
-    fn start<T, F>(
+    fn start_blocking(
         &self,
         name: Name,
         turn: tokio::sync::OwnedSemaphorePermit,
-        work: F,
-    ) -> Result<impl Future<Output = Result<T>> + use<T, F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
+        work: Closure,
+    ) -> Result<impl Future<Output = Result<Outcome>> + use<>> {
         let entry = self.0.group.enter(name.clone()).ok_or_else(|| {
             Error::unavailable(format!("The blocking work `{name}` was not started: its owner has stopped."))
         })?;
@@ -105,7 +115,7 @@ impl Tasks {
         });
         Ok(async move {
             match join.await {
-                Ok(Ok(value)) => Ok(value),
+                Ok(Ok(outcome)) => Ok(outcome),
                 Ok(Err(panicked)) => Err(panic_error(&name, &panicked)),
                 Err(error) => {
                     let refused = format!("The blocking work `{name}` was not started: the runtime stops.");
@@ -114,4 +124,8 @@ impl Tasks {
             }
         })
     }
+}
+
+fn erased<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Closure {
+    Box::new(move || Box::new(work()))
 }
