@@ -1,14 +1,16 @@
 //! What a query runs on: the database for one statement, or an open transaction.
 
 use burgeon_core::{Ctx, Position, Result};
+use tokio_postgres::Row as Raw;
 
 use crate::bulk::Rows;
 use crate::db::EngineOf;
 use crate::meters::Timed;
 use crate::query::{Reads, Writes};
+use crate::rows::{All, NewSink, Only, Sink, own, pour};
 use crate::sqlite::{self, Sqlite};
 use crate::stmt::{Class, Text};
-use crate::{Db, Engine, Fault, Row, Tx, Type, Value, postgres, rows};
+use crate::{Db, Engine, Fault, Row, Tx, Type, Value, postgres};
 
 /// Runs one statement that changes nothing. Made by [`Db::read`].
 #[derive(Clone, Copy)]
@@ -121,47 +123,39 @@ impl Session {
 
 impl Target<'_> {
     pub(crate) async fn optional<T: Row>(&self, text: Text, params: Vec<Value>) -> Result<Option<T>> {
-        let call = self.call(&text, &params)?;
-        let result = match self.way() {
-            Ok(Way::Sqlite(sqlite, ctx, class)) => {
-                sqlite.optional(ctx, text.clone(), params, class_of(class, &text)).await
-            }
-            Ok(Way::SqliteTx(session)) => {
-                let text = text.clone();
-                session
-                    .statement(text.clone(), move |conn| conn.optional(text.sql(Engine::Sqlite), &params))
-                    .await
-            }
-            Ok(Way::Postgres(fleet, ctx, class)) => {
-                fleet.query(ctx, &text, &params, class).await.and_then(|rows| rows::optional(&rows))
-            }
-            Ok(Way::PostgresTx(session)) => {
-                session.query(&text, &params).await.and_then(|rows| rows::optional(&rows))
-            }
-            Err(fault) => Err(fault),
-        };
-        call.end(&text, result, |row| u64::from(row.is_some()))
+        let sink = self.rows(&text, params, Only::<T>::sink).await?;
+        own::<Only<T>>(sink).map(|only| only.row).map_err(|fault| fault.of_statement(&text))
     }
 
     pub(crate) async fn all<T: Row>(&self, text: Text, params: Vec<Value>) -> Result<Vec<T>> {
-        let call = self.call(&text, &params)?;
+        let sink = self.rows(&text, params, All::<T>::sink).await?;
+        own::<All<T>>(sink).map(|all| all.rows).map_err(|fault| fault.of_statement(&text))
+    }
+
+    /// Runs a statement for its rows, which go into a sink of the caller's making.
+    async fn rows(&self, text: &Text, params: Vec<Value>, sink: NewSink) -> Result<Box<dyn Sink>> {
+        let poured = |rows: Vec<Raw>| {
+            let mut sink = sink();
+            pour(&rows, &mut *sink).map(|()| sink)
+        };
+        let call = self.call(text, &params)?;
         let result = match self.way() {
             Ok(Way::Sqlite(sqlite, ctx, class)) => {
-                sqlite.all(ctx, text.clone(), params, class_of(class, &text)).await
+                sqlite.rows(ctx, text.clone(), params, class_of(class, text), sink).await
             }
             Ok(Way::SqliteTx(session)) => {
-                let text = text.clone();
-                session.statement(text.clone(), move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
+                let sql = text.clone();
+                session
+                    .statement(text.clone(), move |conn| conn.rows(sql.sql(Engine::Sqlite), &params, sink))
+                    .await
             }
             Ok(Way::Postgres(fleet, ctx, class)) => {
-                fleet.query(ctx, &text, &params, class).await.and_then(|rows| rows::all(&rows))
+                fleet.query(ctx, text, &params, class).await.and_then(poured)
             }
-            Ok(Way::PostgresTx(session)) => {
-                session.query(&text, &params).await.and_then(|rows| rows::all(&rows))
-            }
+            Ok(Way::PostgresTx(session)) => session.query(text, &params).await.and_then(poured),
             Err(fault) => Err(fault),
         };
-        call.end(&text, result, |rows| rows.len() as u64)
+        call.end(text, result, |sink| sink.count() as u64)
     }
 
     pub(crate) async fn execute(&self, text: Text, params: Vec<Value>) -> Result<u64> {

@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, Connection, OpenFlags};
 
 use crate::config::{Sqlite, Synchronous};
 use crate::row::{Columns, RowView};
+use crate::rows::{All, NewSink, Only, Sink};
 use crate::{Fault, Row, Value, clock};
 
 use super::bind::bind;
@@ -133,25 +134,35 @@ impl Conn {
 
     /// The row, if there is one.
     pub(crate) fn optional<T: Row>(&self, sql: &str, params: &[Value]) -> Result<Option<T>, Fault> {
-        self.rows::<T, _>(sql, params, |mut rows, layout| {
-            let Some(row) = rows.next().map_err(|error| faults::of(&error))? else { return Ok(None) };
-            let value = T::read(&RowView::sqlite(row), layout).map_err(Fault::unreadable::<T>)?;
-            // Also carries an `insert .. returning` to its end.
-            match rows.next().map_err(|error| faults::of(&error))? {
-                None => Ok(Some(value)),
-                Some(_) => Err(Fault::ManyRows),
-            }
-        })
+        let mut only = Only::new();
+        self.pour(sql, params, &mut only)?;
+        Ok(only.row)
     }
 
     /// Every row.
     pub(crate) fn all<T: Row>(&self, sql: &str, params: &[Value]) -> Result<Vec<T>, Fault> {
-        let mut all = Vec::new();
-        self.each(sql, params, |row| {
-            all.push(row);
-            true
-        })?;
-        Ok(all)
+        let mut all = All::new();
+        self.pour(sql, params, &mut all)?;
+        Ok(all.rows)
+    }
+
+    /// The rows, in a sink of the caller's making.
+    pub(crate) fn rows(&self, sql: &str, params: &[Value], sink: NewSink) -> Result<Box<dyn Sink>, Fault> {
+        let mut sink = sink();
+        self.pour(sql, params, &mut *sink)?;
+        Ok(sink)
+    }
+
+    /// Hands over every row. To the end: an `insert .. returning` is done when it has been read.
+    fn pour(&self, sql: &str, params: &[Value], sink: &mut dyn Sink) -> Result<(), Fault> {
+        let mut statement = self.prepared(sql)?;
+        bind(&mut statement, params)?;
+        sink.begin(&Columns::sqlite(&statement), 0)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(|error| faults::of(&error))? {
+            sink.take(&RowView::sqlite(row))?;
+        }
+        Ok(())
     }
 
     /// Hands over every row until `take` answers that it has had enough.
@@ -161,15 +172,17 @@ impl Conn {
         params: &[Value],
         mut take: impl FnMut(T) -> bool,
     ) -> Result<(), Fault> {
-        self.rows::<T, _>(sql, params, |mut rows, layout| {
-            while let Some(row) = rows.next().map_err(|error| faults::of(&error))? {
-                let value = T::read(&RowView::sqlite(row), layout).map_err(Fault::unreadable::<T>)?;
-                if !take(value) {
-                    break;
-                }
+        let mut statement = self.prepared(sql)?;
+        bind(&mut statement, params)?;
+        let layout = T::layout(&Columns::sqlite(&statement)).map_err(Fault::misfit::<T>)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(|error| faults::of(&error))? {
+            let value = T::read(&RowView::sqlite(row), &layout).map_err(Fault::unreadable::<T>)?;
+            if !take(value) {
+                break;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Runs a statement for its effect.
@@ -207,18 +220,6 @@ impl Conn {
             };
             (faults::of(&error), offset)
         })
-    }
-
-    fn rows<L: Row, T>(
-        &self,
-        sql: &str,
-        params: &[Value],
-        read: impl FnOnce(rusqlite::Rows<'_>, &L::Layout) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut statement = self.prepared(sql)?;
-        bind(&mut statement, params)?;
-        let layout = L::layout(&Columns::sqlite(&statement)).map_err(Fault::misfit::<L>)?;
-        read(statement.raw_query(), &layout)
     }
 
     fn prepared(&self, sql: &str) -> Result<CachedStatement<'_>, Fault> {

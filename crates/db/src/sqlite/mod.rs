@@ -29,6 +29,7 @@ pub(crate) use desk::Session;
 pub(crate) use tape::Tape;
 
 use crate::meters::StatementMeters;
+use crate::rows::{NewSink, Only, Sink};
 use crate::stmt::{Class, Place, Text};
 use crate::{Config, Engine, Fault, Row, Stmt, Value, clock};
 
@@ -72,25 +73,23 @@ impl Sqlite {
         Ok(Self { config: config.clone(), writer, readers, aside, briefs })
     }
 
-    pub(crate) async fn optional<T: Row>(
+    /// Runs a statement for its rows.
+    pub(crate) async fn rows(
         &self,
         ctx: &Ctx,
         text: Text,
         params: Vec<Value>,
         class: Class,
-    ) -> Result<Option<T>, Fault> {
-        self.fetch(ctx, class, text.clone(), move |conn| conn.optional(text.sql(Engine::Sqlite), &params))
-            .await
-    }
-
-    pub(crate) async fn all<T: Row>(
-        &self,
-        ctx: &Ctx,
-        text: Text,
-        params: Vec<Value>,
-        class: Class,
-    ) -> Result<Vec<T>, Fault> {
-        self.fetch(ctx, class, text.clone(), move |conn| conn.all(text.sql(Engine::Sqlite), &params)).await
+        sink: NewSink,
+    ) -> Result<Box<dyn Sink>, Fault> {
+        let (deadline, room_by) = (self.statement_deadline(ctx), self.room_deadline(ctx));
+        let sql = text.clone();
+        let work = move |conn: &Conn| conn.rows(sql.sql(Engine::Sqlite), &params, sink);
+        match class {
+            Class::Read => self.readers.read(text, deadline, room_by, work).await,
+            // `returning`: the row may prove unreadable, or to be two, when the change is already made.
+            Class::Write => self.writer.write(text, deadline, room_by, true, work).await,
+        }
     }
 
     pub(crate) async fn execute(&self, ctx: &Ctx, text: Text, params: Vec<Value>) -> Result<u64, Fault> {
@@ -183,7 +182,7 @@ impl Sqlite {
     pub(crate) async fn health(&self, ctx: &Ctx) -> Result<(), Fault> {
         static HEALTH: Stmt =
             Stmt::new("health", Place { file: file!(), line: line!() }, ["select 1"; 2], Class::Read, 0);
-        self.optional::<i64>(ctx, Text::Static(&HEALTH), Vec::new(), Class::Read).await.map(drop)
+        self.rows(ctx, Text::Static(&HEALTH), Vec::new(), Class::Read, Only::<i64>::sink).await.map(drop)
     }
 
     /// Whether the data has been moved elsewhere.
@@ -204,21 +203,6 @@ impl Sqlite {
         self.aside.stop();
         self.readers.stop();
         self.writer.stop();
-    }
-
-    async fn fetch<T: Send + 'static>(
-        &self,
-        ctx: &Ctx,
-        class: Class,
-        text: Text,
-        work: impl FnMut(&Conn) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let deadline = self.statement_deadline(ctx);
-        match class {
-            Class::Read => self.readers.read(text, deadline, self.room_deadline(ctx), work).await,
-            // `returning`: the row may prove unreadable, or to be two, when the change is already made.
-            Class::Write => self.writer.write(text, deadline, self.room_deadline(ctx), true, work).await,
-        }
     }
 
     fn statement_deadline(&self, ctx: &Ctx) -> Deadline {
