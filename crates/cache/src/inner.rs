@@ -92,6 +92,18 @@ where
         })?
     }
 
+    /// Whether what lies there is older than something that was missed, or than what is trusted while not every node is heard: changed
+    /// or not, nobody knows.
+    pub(crate) fn is_in_doubt<Q>(&self, hash: u64, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let (doubted, oldest) = (self.tombstones.doubted(), self.oldest(self.clock.now()));
+        let is_older = |stored: &Stored<V>| stored.proved < doubted || stored.life.born < oldest;
+        self.near.read(hash, key, is_older).unwrap_or(false)
+    }
+
     /// What was stored before this time is not trusted now.
     fn oldest(&self, now: u64) -> u64 {
         match &self.neighbours {

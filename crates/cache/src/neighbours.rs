@@ -23,15 +23,13 @@ use tokio::time::Instant;
 use crate::far::{Burial, Named};
 use crate::inner::Inner;
 use crate::news::{About, Desk, Heard, Telling, What};
-use crate::sync::{AtomicU64, Mutex, Ordering, hold};
+use crate::sync::{Mutex, hold};
 use crate::tombstones::Reach;
 
 /// One cache's part in the news.
 pub(crate) struct Neighbours {
     pub(crate) desk: Arc<Desk>,
     pub(crate) about: About,
-    /// The version of the last doubt: what was lost then may have told of anything.
-    doubted: AtomicU64,
     shown: Mutex<HashMap<NodeId, Shown>>,
     /// Keys of which another node has made the load for all.
     pub(crate) arrivals: broadcast::Sender<u64>,
@@ -55,13 +53,7 @@ const SHOWN: usize = 256;
 
 impl Neighbours {
     pub(crate) fn new(desk: Arc<Desk>, about: About) -> Self {
-        Self {
-            desk,
-            about,
-            doubted: AtomicU64::new(0),
-            shown: Mutex::default(),
-            arrivals: broadcast::Sender::new(ARRIVALS),
-        }
+        Self { desk, about, shown: Mutex::default(), arrivals: broadcast::Sender::new(ARRIVALS) }
     }
 
     pub(crate) fn are_heard(&self) -> bool {
@@ -79,9 +71,8 @@ impl Neighbours {
 
     /// The marks that were shown, whose messages are still to come. A doubt after that has made everything out of date, whatever
     /// they tell of.
-    fn unheard(&self) -> Vec<Mark> {
+    fn unheard(&self, doubted: u64) -> Vec<Mark> {
         let bus = self.desk.bus();
-        let doubted = self.doubted.load(Ordering::SeqCst);
         let shown = hold(&self.shown);
         let unheard = shown.iter().filter(|(node, shown)| {
             let stamp = Stamp { node: **node, sequence: shown.sequence };
@@ -136,7 +127,7 @@ where
             least = least.max(version);
         }
         // Last: a message that was lost counts as heard once everything was doubted.
-        least.max(neighbours.doubted.load(Ordering::SeqCst))
+        least.max(self.tombstones.doubted())
     }
 
     /// Whether this reader, or one before, knows of a change that this node has not heard of. Then the second tier may not have
@@ -155,7 +146,8 @@ where
 
     /// See [`Neighbours::unheard`].
     pub(crate) fn unheard(&self) -> Vec<Mark> {
-        self.neighbours.as_ref().map(Neighbours::unheard).unwrap_or_default()
+        let doubted = self.tombstones.doubted();
+        self.neighbours.as_ref().map(|neighbours| neighbours.unheard(doubted)).unwrap_or_default()
     }
 
     fn was_shown(&self, neighbours: &Neighbours, stamp: Stamp, floor: Position) -> u64 {
@@ -195,7 +187,8 @@ where
                 if *is_far {
                     self.distrust_far(Named::Everything, Burial { reach: Reach::Expire, floor: *floor });
                 }
-                return self.doubt_everything(*floor);
+                self.tombstones.doubt_everything(*floor);
+                return;
             }
         };
         if telling.is_doubtful {
@@ -231,13 +224,5 @@ where
             (What::Arrived(_) | What::Ask(_) | What::Echo(_), _) => return,
         };
         self.distrust_far(named, Burial { reach, floor: *floor });
-    }
-
-    /// Anything may be out of date.
-    fn doubt_everything(&self, floor: Position) {
-        let version = self.tombstones.bury_everything(Reach::Expire, floor);
-        if let Some(neighbours) = &self.neighbours {
-            neighbours.doubted.fetch_max(version, Ordering::SeqCst);
-        }
     }
 }

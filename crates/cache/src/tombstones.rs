@@ -23,6 +23,8 @@ pub(crate) struct Tombstones {
     everything: Grave,
     // Only caches that use tags pay for them.
     tags: OnceLock<Box<[Grave]>>,
+    /// The version of the last doubt: what was missed then may have told of anything.
+    doubted: AtomicU64,
     /// Writers take turns, and share the latest commit that invalidated by tag or everything.
     floor: Mutex<Position>,
 }
@@ -60,6 +62,7 @@ impl Tombstones {
             version: AtomicU64::new(1),
             everything: Grave::default(),
             tags: OnceLock::new(),
+            doubted: AtomicU64::new(0),
             floor: Mutex::new(Position::START),
         }
     }
@@ -78,6 +81,19 @@ impl Tombstones {
     /// Invalidates everything. Answers the version that it took.
     pub(crate) fn bury_everything(&self, reach: Reach, floor: Position) -> u64 {
         self.bury(&self.everything, reach, floor)
+    }
+
+    /// Everything may be out of date, and nobody knows what. Answers the version that it took.
+    pub(crate) fn doubt_everything(&self, floor: Position) -> u64 {
+        self.next(floor, |version| {
+            self.everything.expired.store(version, Ordering::SeqCst);
+            self.doubted.store(version, Ordering::SeqCst);
+        })
+    }
+
+    /// The version of the last doubt; zero without one.
+    pub(crate) fn doubted(&self) -> u64 {
+        self.doubted.load(Ordering::SeqCst)
     }
 
     /// Takes a version that invalidates nothing: whatever load begins from now on carries it, or a later one, and reads

@@ -10,6 +10,8 @@ pub(super) enum State {
     Sound,
     /// It was expired before its time, by a soft purge.
     Expired,
+    /// It may have been purged by somebody who was not heard.
+    InDoubt,
     /// The latest attempt to fetch a new one failed a moment ago.
     JustFailed,
 }
@@ -31,7 +33,7 @@ pub(super) enum Use {
 
 /// Whether it is fresh now.
 pub(super) fn is_fresh(kept: &Kept, state: State, now: u64) -> bool {
-    state != State::Expired && kept.age(now) < kept.lifetime
+    !matches!(state, State::Expired | State::InDoubt) && kept.age(now) < kept.lifetime
 }
 
 /// What to do for a request that says this.
@@ -53,6 +55,10 @@ pub(super) fn judge(kept: &Kept, state: State, now: u64, asked: &Directives) -> 
     }
     if state == State::JustFailed && may_stand_in(kept, now) {
         return Use::ServeAfterFailure;
+    }
+    // A soft purge lets it be served once more; what is in doubt may have been purged for good.
+    if state == State::InDoubt {
+        return Use::Stale;
     }
     // Who says how old it may be, and not how stale, wants none that is (5.2.1.1).
     let wants_fresh = asked.max_age.is_some() && asked.max_stale.is_none();

@@ -179,7 +179,11 @@ impl Inside {
                 let entry = inner.at_worst(hash, &key.to_owned(), least)??;
                 let before_its_time =
                     matches!(&entry.0, What::Kept(kept) if kept.age(self.now()) < kept.lifetime);
-                let state = if before_its_time { State::Expired } else { State::Sound };
+                let state = match before_its_time {
+                    _ if inner.is_in_doubt(hash, key) => State::InDoubt,
+                    true => State::Expired,
+                    false => State::Sound,
+                };
                 // Markers end when they end.
                 match entry.0 {
                     What::Pass | What::Personal => None,

@@ -530,7 +530,7 @@ impl<S> Visit<S> {
 /// What is left of its freshness, to be told: none where it was expired before its time.
 fn ttl(kept: &Kept, state: State, now: u64) -> i64 {
     match state {
-        State::Expired => kept.ttl(now).min(0),
+        State::Expired | State::InDoubt => kept.ttl(now).min(0),
         State::Sound | State::JustFailed => kept.ttl(now),
     }
 }

@@ -9,6 +9,7 @@ use burgeon_core::{Ctx, Deadline, Error, Result};
 use burgeon_meter::Meters;
 use burgeon_runtime::Tasks;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 pub(crate) struct House {
     pub(crate) caches: Caches,
@@ -130,7 +131,10 @@ impl Origin {
 
     /// Resolves when so many have begun.
     pub(crate) async fn begun(&self, count: u64) {
-        self.0.begun.subscribe().wait_for(|begun| *begun >= count).await.unwrap();
+        let mut begun = self.0.begun.subscribe();
+        let reached = begun.wait_for(|begun| *begun >= count);
+        let reached = timeout(Duration::from_secs(60), reached).await.map(Result::unwrap);
+        assert!(reached.is_ok(), "{} loads have begun, and no {count}th", self.loads());
     }
 
     /// Reads first, then takes its time: as a slow query does.

@@ -291,8 +291,15 @@ async fn what_others_load_is_made_of_nothing_older_than_what_a_reader_has_done()
     assert_eq!(pages.get(&writer, &2).await.unwrap().as_deref(), Some(&2), "less than he has done himself");
 }
 
-/// What one node says while the origin is down is lost, and the other knows it.
+/// What one node says is lost, the others know it, and the origin is down.
 pub(crate) async fn doubt(site: &Site) -> Ctx {
+    let writer = lose(site).await;
+    site.origin.fail(true);
+    writer
+}
+
+/// What one node says of the new value is lost, and the others know that something is.
+pub(crate) async fn lose(site: &Site) -> Ctx {
     site.hub.set_weather(|| burgeon_cluster::bus::Fate::Lose);
     site.origin.set(2);
     let writer = Ctx::background();
@@ -302,7 +309,6 @@ pub(crate) async fn doubt(site: &Site) -> Ctx {
     site.heard(&writer).await;
     let there = &site.nodes[1];
     timeout(20 * SECOND, there.bus.until(|_| there.caches.news() == News::Whole)).await.unwrap();
-    site.origin.fail(true);
     writer
 }
 

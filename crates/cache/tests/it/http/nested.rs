@@ -15,7 +15,7 @@ use tower_service::Service as _;
 
 use super::table::BEGINNING;
 use crate::house::{House, Origin, house};
-use crate::nested::doubt;
+use crate::nested::{doubt, lose};
 use crate::nodes;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,6 +38,10 @@ async fn page(numbers: Cache<u32, u64>, ctx: Ctx, headers: [(HeaderName, &'stati
 
 const KEEP: [(HeaderName, &str); 1] = [(http::header::CACHE_CONTROL, "max-age=60")];
 
+/// Where a minute-old page is shown for an hour while a new one is made.
+const WINDOW: [(HeaderName, &str); 1] =
+    [(http::header::CACHE_CONTROL, "max-age=60, stale-while-revalidate=3600, stale-if-error=3600")];
+
 fn site(revalidate: Duration) -> Site {
     let (house, origin) = (house(), Origin::new(1));
     let numbers = house.cache(&origin, |named| named.ttl(10 * SECOND).revalidate(revalidate));
@@ -57,6 +61,7 @@ fn pages(caches: &Caches, numbers: &Cache<u32, u64>) -> (Responses, Router) {
                 (keep, [(http::header::VARY, "accept-language")], text)
             }),
         )
+        .route("/window", get(async |State(numbers), Extension(ctx)| page(numbers, ctx, WINDOW).await))
         .layer(responses.layer())
         .with_state(numbers.clone());
     (responses, router)
@@ -164,4 +169,36 @@ async fn who_has_changed_something_is_shown_no_page_that_was_made_of_something_s
     }
     site.origin.release();
     assert_eq!((stranger.await.unwrap().as_str(), own.await.unwrap().as_str()), ("1", "none"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_may_have_been_purged_is_not_shown_while_a_new_one_is_made() {
+    for age in [5 * SECOND, 300 * SECOND] {
+        let site = nodes::Site::of(3).await;
+        let there = &site.nodes[1];
+        let (responses, router) = pages(&there.caches, &there.cache);
+        let show = async || ask(&router, &Ctx::background(), "/window").await;
+        assert_eq!(show().await.0, "1");
+        advance(age).await;
+        lose(&site).await;
+        let (body, _, status) = show().await;
+        assert_eq!((body.as_str(), status.as_str()), ("2", "burgeon; fwd=stale; stored"));
+        // Who purges softly says that it may be.
+        responses.cache().expire_all(&Ctx::background());
+        assert_eq!(show().await.2, "burgeon; hit; ttl=0; detail=stale-while-revalidate");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_not_every_node_is_heard_no_page_is_shown_that_is_older_than_that_allows() {
+    let site = nodes::Site::of(3).await;
+    let there = &site.nodes[1];
+    let (_, router) = pages(&there.caches, &there.cache);
+    let show = async || ask(&router, &Ctx::background(), "/window").await.0;
+    assert_eq!(show().await, "1");
+    advance(30 * SECOND).await;
+    site.hub.cut();
+    there.bus.until(|bus| bus.state() == burgeon_cluster::State::Cut).await;
+    site.origin.set(2);
+    assert_eq!(show().await, "2", "it was half a minute old");
 }
