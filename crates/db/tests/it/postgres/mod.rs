@@ -2,6 +2,7 @@
 
 mod addresses;
 mod faults;
+mod flood;
 mod listen;
 mod pool;
 mod pooled;

@@ -7,8 +7,9 @@ use burgeon_core::{Criticality, Ctx, Kind, Result};
 use burgeon_db::{Fault, sql};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
+use super::flood::flood;
 use super::{Yard, within};
 
 #[tokio::test]
@@ -158,41 +159,13 @@ async fn in_a_flood_of_statements_with_connections_of_their_own_the_important_ar
         config.acquire_timeout = Duration::from_millis(300);
     })
     .await;
-    let budget = Duration::from_millis(500);
-    let ask = async |criticality: Criticality| {
-        let (mut served, mut refused) = (0, 0);
-        let over = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < over {
-            let ctx = within(budget).with_criticality(criticality);
-            let started = Instant::now();
-            // Some 2 ms each, and half as many callers again as the line has room for.
-            match sql!("nap_alone", "select cast(pg_sleep(0.002) as text)")
-                .one::<String>(&yard.db.read(&ctx))
-                .await
-            {
-                Ok(_) => served += 1,
-                Err(error) => {
-                    assert!(matches!(error.kind(), Kind::Overloaded | Kind::Deadline), "{error:?}");
-                    refused += 1;
-                    sleep(Duration::from_millis(5)).await;
-                }
-            }
-            let took = started.elapsed();
-            // A machine that stands still for a moment is no fault of a queue; one that nobody leaves is.
-            assert!(took < budget + Duration::from_secs(5), "{took:?}");
-        }
-        (served, refused)
+    // Some 2 ms each, and half as many callers again as the line has room for.
+    let nap = async |ctx: &Ctx| {
+        let nap = sql!("nap_alone", "select cast(pg_sleep(0.002) as text)");
+        nap.one::<String>(&yard.db.read(ctx)).await
     };
-    let important = join_all((0..4).map(|_| ask(Criticality::CriticalPlus)));
-    let batch = join_all((0..200).map(|_| ask(Criticality::Sheddable)));
-    let (important, batch) = tokio::join!(important, batch);
-    let sum = |counts: &[(u64, u64)]| counts.iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-    let ((served, refused), (batch_served, batch_refused)) = (sum(&important), sum(&batch));
-    println!(
-        "important: {served} served, {refused} refused; batch: {batch_served} served, {batch_refused} refused"
-    );
-    assert!(batch_refused > 100, "nothing was refused, so nothing was shown");
-    assert!(served > 0 && refused * 10 < served, "{refused} important ones were refused, {served} served");
+    let (_, others) = flood(200, nap).await;
+    assert!(others.refused > 100, "nothing was refused, so nothing was shown");
     assert_eq!(yard.meters.gauge("db_pool_waiting", "", &[("server", "primary")]).get(), 0);
 }
 

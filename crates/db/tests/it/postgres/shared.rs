@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use burgeon_core::{Criticality, Ctx, Kind};
+use burgeon_core::{Ctx, Kind};
 use burgeon_db::{Fault, sql};
 use burgeon_services::{Postgres, Proxy};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::flood::flood;
 use super::{Yard, within};
 
 /// Makes a statement known to be fast, so that it goes to the shared connections from now on. Four in a row would do on a
@@ -377,41 +378,9 @@ async fn twenty_times_too_many_are_refused_in_time_and_the_important_are_served_
     })
     .await;
     prove_nap(&yard).await;
-    let budget = Duration::from_millis(500);
-    let ask = |criticality: Criticality| {
-        let yard = &yard;
-        async move {
-            let (mut served, mut refused) = (0, 0);
-            let over = Instant::now() + Duration::from_secs(2);
-            while Instant::now() < over {
-                let ctx: Ctx = within(budget).with_criticality(criticality);
-                let started = Instant::now();
-                // Some 2 ms each: one connection carries 400 a second, and 44 callers want them.
-                match nap_for(yard, &ctx, 0.002).await {
-                    Ok(_) => served += 1,
-                    Err(error) => {
-                        assert!(matches!(error.kind(), Kind::Overloaded | Kind::Deadline), "{error:?}");
-                        refused += 1;
-                        sleep(Duration::from_millis(5)).await;
-                    }
-                }
-                let took = started.elapsed();
-                // A machine that stands still for a moment is no fault of a queue; one that nobody leaves is.
-                assert!(took < budget + Duration::from_secs(5), "{took:?}");
-            }
-            (served, refused)
-        }
-    };
-    let important = join_all((0..4).map(|_| ask(Criticality::CriticalPlus)));
-    let batch = join_all((0..40).map(|_| ask(Criticality::Sheddable)));
-    let (important, batch) = tokio::join!(important, batch);
-    let sum = |counts: &[(u64, u64)]| counts.iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-    let ((served, refused), (batch_served, batch_refused)) = (sum(&important), sum(&batch));
-    println!(
-        "important: {served} served, {refused} refused; batch: {batch_served} served, {batch_refused} refused"
-    );
-    assert!(batch_refused > 50, "nothing was refused, so nothing was shown");
-    assert!(served > 0 && refused * 10 < served, "{refused} important ones were refused, {served} served");
+    // Some 2 ms each: one connection carries 400 a second, and 44 callers want them.
+    let (_, others) = flood(40, async |ctx: &Ctx| nap_for(&yard, ctx, 0.002).await).await;
+    assert!(others.refused > 50, "nothing was refused, so nothing was shown");
 }
 
 #[tokio::test]
