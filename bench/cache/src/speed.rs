@@ -14,21 +14,29 @@ use crate::allocations;
 /// All of them fit; what is measured is hits alone.
 const ENTRIES: usize = 10_000;
 
+/// Workers, and the order of reading: as the keys were put in, or any other.
+const MEASURES: [&str; 4] = [
+    "hit, 1 worker",
+    "hit, 8 workers, all together",
+    "hit, 1 worker, scattered",
+    "hit, 8 workers, all together, scattered",
+];
+
 /// Gets every key once, in the given order, and answers how many were there.
 type Pass = Arc<dyn Fn(&[String]) -> usize + Send + Sync>;
 
 struct Peer {
     name: &'static str,
     pass: Pass,
-    one: Vec<f64>,
-    eight: Vec<f64>,
+    /// With one worker and with eight, in both orders.
+    took: [Vec<f64>; 4],
 }
 
 pub fn run(report: &mut Report, quick: bool) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
     let (rounds, passes) = if quick { (5, 20) } else { (15, 60) };
-    let keys = Arc::new(keys());
+    let (arrivals, keys) = (Arc::new(arrivals().collect::<Vec<_>>()), Arc::new(scattered()));
     let mut peers: Vec<Peer> = [
         ("burgeon", ours()),
         ("quick_cache", quick_cache()),
@@ -38,7 +46,7 @@ pub fn run(report: &mut Report, quick: bool) {
         ("amalgam get_or_set", amalgam_get_or_set(&runtime)),
     ]
     .into_iter()
-    .map(|(name, pass)| Peer { name, pass, one: Vec::new(), eight: Vec::new() })
+    .map(|(name, pass)| Peer { name, pass, took: Default::default() })
     .collect();
     for peer in &peers {
         assert_eq!((peer.pass)(&keys), ENTRIES, "{} is not filled", peer.name);
@@ -47,26 +55,30 @@ pub fn run(report: &mut Report, quick: bool) {
         let count = peers.len();
         for turn in 0..count {
             let peer = &mut peers[(turn + round) % count];
-            peer.one.push(nanos(&peer.pass, &keys, 1, passes));
-            peer.eight.push(nanos(&peer.pass, &keys, 8, passes / 4));
+            let [one, eight, one_scattered, eight_scattered] = &mut peer.took;
+            one.push(nanos(&peer.pass, &arrivals, 1, passes));
+            eight.push(nanos(&peer.pass, &arrivals, 8, passes / 4));
+            one_scattered.push(nanos(&peer.pass, &keys, 1, passes));
+            eight_scattered.push(nanos(&peer.pass, &keys, 8, passes / 4));
         }
     }
-    let medians: Vec<(&str, f64, f64)> =
-        peers.iter_mut().map(|peer| (peer.name, median(&mut peer.one), median(&mut peer.eight))).collect();
-    for (name, one, eight) in &medians {
-        report.value("hit, 1 worker", name, *one, "ns");
-        report.value("hit, 8 workers, all together", name, *eight, "ns");
+    let medians: Vec<(&str, [f64; 4])> = peers
+        .iter_mut()
+        .map(|peer| (peer.name, std::array::from_fn(|which| median(&mut peer.took[which]))))
+        .collect();
+    for (which, what) in MEASURES.into_iter().enumerate() {
+        let (_, ours) = medians[0];
+        medians.iter().for_each(|(name, took)| report.value(what, name, took[which], "ns"));
+        for (name, theirs) in &medians[1..] {
+            let target = match *name {
+                "quick_cache" => Some(Target::AtMost(2.0)),
+                name if name.starts_with("amalgam") => Some(Target::AtMost(1.0)),
+                _ => None,
+            };
+            report.ratio(what, ours[which], "ns", name, theirs[which], target);
+        }
     }
-    let (_, one, eight) = medians[0];
-    for (name, their_one, their_eight) in &medians[1..] {
-        let target = match *name {
-            "quick_cache" => Some(Target::AtMost(2.0)),
-            name if name.starts_with("amalgam") => Some(Target::AtMost(1.0)),
-            _ => None,
-        };
-        report.ratio("hit, 1 worker", one, "ns", name, *their_one, target);
-        report.ratio("hit, 8 workers, all together", eight, "ns", name, *their_eight, target);
-    }
+    let (_, [one, eight, ..]) = medians[0];
     report.against("scaling from 1 to 8 workers", one / eight, "times", Target::AtLeast(1.0));
     let before = allocations::so_far();
     (peers[0].pass)(&keys);
@@ -75,9 +87,15 @@ pub fn run(report: &mut Report, quick: bool) {
     report.against("allocations per hit", (allocated * 100.0).floor() / 100.0, "", Target::AtMost(0.0));
 }
 
-/// In an order of no meaning, the same for all.
-fn keys() -> Vec<String> {
-    let mut keys: Vec<String> = (0..ENTRIES).map(|number| format!("product:{number}")).collect();
+/// In the order in which they are put in.
+fn arrivals() -> impl Iterator<Item = String> {
+    (0..ENTRIES).map(|number| format!("product:{number}"))
+}
+
+/// In an order of no meaning, the same for all. Asked for as they were put in, they lie in memory in the order in which they
+/// are read, which no traffic is so kind as to do.
+fn scattered() -> Vec<String> {
+    let mut keys: Vec<String> = arrivals().collect();
     keys.sort_by_key(|key| {
         key.bytes().fold(7u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
     });
@@ -124,7 +142,7 @@ fn ours() -> Pass {
     let cache: Cache<String, String> =
         caches.named("speed").loader((), async |(), _: Load, key: String| Ok(format!("the value of {key}")));
     let ctx = Ctx::background();
-    for key in keys() {
+    for key in arrivals() {
         cache.set(&ctx, &key, format!("the value of {key}"));
     }
     Arc::new(move |keys| {
@@ -142,13 +160,13 @@ fn ours() -> Pass {
 
 fn quick_cache() -> Pass {
     let cache = quick_cache::sync::Cache::<String, Arc<str>>::new(2 * ENTRIES);
-    keys().into_iter().for_each(|key| cache.insert(key.clone(), key.into()));
+    arrivals().for_each(|key| cache.insert(key.clone(), key.into()));
     Arc::new(move |keys| keys.iter().filter(|key| cache.get(key.as_str()).is_some()).count())
 }
 
 fn moka() -> Pass {
     let cache = moka::sync::Cache::<String, Arc<str>>::new(2 * ENTRIES as u64);
-    keys().into_iter().for_each(|key| cache.insert(key.clone(), key.into()));
+    arrivals().for_each(|key| cache.insert(key.clone(), key.into()));
     cache.run_pending_tasks();
     Arc::new(move |keys| keys.iter().filter(|key| cache.get(key.as_str()).is_some()).count())
 }
@@ -157,7 +175,7 @@ fn foyer() -> Pass {
     let cache: foyer_memory::Cache<String, Arc<str>> = foyer_memory::CacheBuilder::new(2 * ENTRIES)
         .with_eviction_config(foyer_memory::S3FifoConfig::default())
         .build();
-    for key in keys() {
+    for key in arrivals() {
         cache.insert(key.clone(), key.into());
     }
     Arc::new(move |keys| keys.iter().filter(|key| cache.get(key.as_str()).is_some()).count())
@@ -166,7 +184,7 @@ fn foyer() -> Pass {
 fn amalgam(runtime: &tokio::runtime::Runtime) -> amalgam::Cache<Arc<str>> {
     let cache: amalgam::Cache<Arc<str>> = runtime.block_on(async {
         let cache = amalgam::Cache::builder().try_build().expect("a cache");
-        for key in keys() {
+        for key in arrivals() {
             let value: Arc<str> = key.as_str().into();
             let long = Duration::from_secs(86_400);
             cache

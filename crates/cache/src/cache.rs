@@ -69,10 +69,7 @@ where
         {
             return Ok(value);
         }
-        let loader = self.0.loader.clone().ok_or_else(|| self.0.no_loader())?;
-        let begin = move |load, key| loader.load(load, key);
-        // Boxed, so that a hit carries no load's future about.
-        Box::pin(self.0.clone().walk(ctx.clone(), hash, key.to_owned(), begin)).await
+        self.0.clone().fetch(ctx.clone(), hash, key.to_owned()).await
     }
 
     /// As [`get`](Self::get), with a loader of the caller's own. It must own what it uses, because others may wait for it

@@ -31,6 +31,7 @@ impl Clock {
     }
 
     /// Milliseconds since this clock's origin; never zero.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         let millis = match self.0 {
             #[cfg(target_os = "linux")]

@@ -75,9 +75,14 @@ where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let now = self.clock.now();
-        let reader = Reader { now, version: self.tombstones.now(), least, oldest: self.oldest(now) };
+        let reader = self.reader(least);
         self.near.read(hash, key, |stored| stored.look(reader, &self.tombstones)).unwrap_or(Look::Nothing)
+    }
+
+    /// A reader for whom only what was loaded at version `least` or later will do, now.
+    pub(crate) fn reader(&self, least: u64) -> Reader {
+        let now = self.clock.now();
+        Reader { now, version: self.tombstones.now(), least, oldest: self.oldest(now) }
     }
 
     /// What may be served when nothing better can be had. Asked anew each time: it may have been removed meanwhile.

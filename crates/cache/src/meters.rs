@@ -45,6 +45,7 @@ pub(crate) struct Loads {
 
 impl CacheMeters {
     /// Counts a fresh hit of the key with this hash, beside the lock that it has just held.
+    #[inline]
     pub(crate) fn hit(&self, hash: u64) {
         self.hit_parts[(hash >> 40) as usize & (HIT_PARTS - 1)].increment();
     }

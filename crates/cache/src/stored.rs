@@ -15,9 +15,15 @@ use crate::tombstones::{Tombstones, Verdict};
 
 /// A value or the knowledge that there is none, and until when it is believed. Times are the clock's milliseconds.
 #[derive(Debug)]
+// In this order: nearly every hit reads the first three and nothing else.
+#[repr(C)]
 pub(crate) struct Stored<V> {
     /// `None`: there is no such thing.
     pub(crate) value: Option<Arc<V>>,
+    /// The cache's version at which its tags were last found alive.
+    verified: AtomicU64,
+    /// Until when it is served without another question. Zero: never, because it is stale, or was expired by hand or by tag.
+    unquestioned: AtomicU64,
     /// The cache's version when the load began.
     pub(crate) stamp: u64,
     /// The same of the load that brought the value: a failed one gives it a new stamp and proves nothing. Zero: what it was made of may be
@@ -29,8 +35,6 @@ pub(crate) struct Stored<V> {
     pub(crate) life: Life,
     /// Zero once it was expired by hand or by tag.
     fresh_until: AtomicU64,
-    /// The cache's version at which its tags were last found alive.
-    verified: AtomicU64,
 }
 
 /// The milestones of a life.
@@ -95,16 +99,28 @@ impl<V> Stored<V> {
         validators: Option<Arc<Validators>>,
         life: Life,
     ) -> Self {
+        let unquestioned = if life.stale { 0 } else { life.fresh.saturating_sub(life.eager) };
         Self {
             value,
+            verified: AtomicU64::new(stamp),
+            unquestioned: AtomicU64::new(unquestioned),
             stamp,
             proved: stamp,
             tags,
             validators,
             life,
             fresh_until: AtomicU64::new(life.fresh),
-            verified: AtomicU64::new(stamp),
         }
+    }
+
+    /// The value, if nothing was invalidated since it was last asked about, and this reader asks for nothing but the time.
+    #[inline]
+    pub(crate) fn at_once(&self, reader: Reader) -> Option<Option<Arc<V>>> {
+        let Reader { now, version, least, oldest } = reader;
+        let is_unquestioned = self.verified.load(Ordering::Acquire) == version
+            && now < self.unquestioned.load(Ordering::Relaxed)
+            && (least, oldest) == (0, 0);
+        is_unquestioned.then(|| self.value.clone())
     }
 
     /// What it is to this reader.
@@ -152,6 +168,7 @@ impl<V> Stored<V> {
     /// From now on it is stale.
     pub(crate) fn expire(&self) {
         self.fresh_until.store(0, Ordering::Relaxed);
+        self.unquestioned.store(0, Ordering::Relaxed);
     }
 
     /// Made of something stale: to nobody who has changed something is it new enough.

@@ -68,6 +68,7 @@ impl Tombstones {
     }
 
     /// The version now: what a load that begins is stamped with.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.version.load(Ordering::SeqCst)
     }

@@ -23,6 +23,7 @@ where
     V: Send + Sync + 'static,
 {
     /// The way of nearly all reads. `None`: it takes more than memory. `least`: see [`Inner::least`]; zero for most readers.
+    #[inline]
     pub(crate) fn hit<Q>(
         self: &Arc<Self>,
         ctx: &Ctx,
@@ -34,7 +35,32 @@ where
         K: Borrow<Q>,
         Q: Eq + ToOwned<Owned = K> + ?Sized,
     {
-        match self.look(hash, key, least) {
+        let reader = self.reader(least);
+        // What takes a closer look has a place of its own, so that a plain hit is handed on in registers and not through memory.
+        let mut look = None;
+        let found = self.near.read(hash, key, |stored| {
+            let value = stored.at_once(reader);
+            if value.is_none() {
+                look = Some(stored.look(reader, &self.tombstones));
+            }
+            value
+        });
+        match found? {
+            Some(value) => {
+                self.meters.hit(hash);
+                Some(value)
+            }
+            None => self.served(ctx, look?, hash, key),
+        }
+    }
+
+    /// What of this is served without waiting, and what is done for the next who ask.
+    fn served<Q>(self: &Arc<Self>, ctx: &Ctx, look: Look<V>, hash: u64, key: &Q) -> Option<Option<Arc<V>>>
+    where
+        K: Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+    {
+        match look {
             Look::Fresh { value, stale: None } => {
                 self.meters.hit(hash);
                 Some(value)
@@ -75,6 +101,16 @@ where
             false => self.depart_in_company(landing, loader),
         }
         true
+    }
+
+    /// The whole way with the cache's own loader. Boxed, so that a hit carries no load's future about.
+    #[cold]
+    pub(crate) fn fetch(self: Arc<Self>, ctx: Ctx, hash: u64, key: K) -> Loading<Option<Arc<V>>> {
+        let Some(loader) = self.loader.clone() else {
+            let missing = Err(self.no_loader());
+            return Box::pin(async move { missing });
+        };
+        Box::pin(self.walk(ctx, hash, key, move |load, key| loader.load(load, key)))
     }
 
     /// The whole way. `begin` is called at most once: whoever leads a load takes what it brings.
