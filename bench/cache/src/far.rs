@@ -178,7 +178,7 @@ async fn commands(connection: &mut MultiplexedConnection) -> u64 {
     let calls = |line: &str| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok();
     stats
         .lines()
-        .filter(|line| ["cmdstat_evalsha:", "cmdstat_eval:", "cmdstat_get:"].iter().any(|name| line.starts_with(name)))
+        .filter(|line| ["cmdstat_evalsha:", "cmdstat_eval:", "cmdstat_mget:"].iter().any(|name| line.starts_with(name)))
         .filter_map(calls)
         .sum()
 }

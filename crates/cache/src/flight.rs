@@ -9,12 +9,15 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use burgeon_core::{Ctx, Deadline, Error, Position};
+use burgeon_runtime::Tasks;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::errand::Errand;
 use crate::far::{Asked, Export};
 use crate::fault::{Fault, Shared};
 use crate::flights::Boarded;
@@ -30,6 +33,15 @@ pub(crate) struct Channel<V> {
     progress: watch::Sender<Progress<V>>,
     /// The cache's version when the load began.
     pub(crate) stamp: u64,
+    errand: Errand,
+}
+
+/// A flight whose way to the second tier is its first caller's.
+pub(crate) struct Carried<V> {
+    channel: Arc<Channel<V>>,
+    tasks: Tasks,
+    /// When the second tier has answered, or is waited for no longer.
+    pub(crate) answered_by: Instant,
 }
 
 /// How far a flight has come.
@@ -133,12 +145,16 @@ where
                 Arc::new(Channel {
                     progress: watch::Sender::new(Progress::Flying),
                     stamp: self.tombstones.now(),
+                    errand: Errand::default(),
                 })
             },
         );
         match boarded {
             Boarded::There(served) => Gate::There(served),
-            Boarded::Joined(channel) => Gate::Joined(channel.seat(joined)),
+            Boarded::Joined(channel) => {
+                channel.errand.share(&self.tasks);
+                Gate::Joined(channel.seat(joined))
+            }
             Boarded::Leads { id, generation, cargo } => {
                 let seat = cargo.seat(cargo.stamp);
                 let (inner, key) = (self.clone(), key.clone());
@@ -153,26 +169,97 @@ where
     where
         B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
     {
-        let inner = self.clone();
-        let ctx = self.ctx_of_load(ctx, landing.hash);
+        let (inner, ctx) = (self.clone(), ctx.clone());
         let flight = async move {
             let _loading = inner.meters.loading.enter();
-            let channel = landing.channel.clone();
-            let asking = async {
-                let asked = inner.ask_far_alone(&ctx, &landing).await;
-                inner.take_turns(&ctx, &landing, asked).await
-            };
-            let (asked, turn) = tokio::select! {
-                asked = asking => asked,
-                () = channel.progress.closed(), if !to_the_end => return landing.abandon(),
-            };
-            let key = turn.is_some().then(|| landing.key.clone());
-            inner.clone().fly(ctx, landing, asked, to_the_end, begin).await;
-            if let (Some(key), Some(turn)) = (key, turn) {
-                inner.give_turn_back(&key, turn).await;
+            let limit = inner.far_limit(&landing);
+            if let Some((landing, asked)) = inner.inquire(&ctx, landing, limit, to_the_end).await {
+                inner.go_on(ctx, landing, asked, to_the_end, begin).await;
             }
         };
         drop(self.tasks.spawn("cache.load", flight));
+    }
+
+    /// The same with a caller who waits for it. As far as the second tier he goes himself, if there is one.
+    pub(crate) fn depart_with_caller<B>(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        landing: Landing<K, V>,
+        begin: B,
+    ) -> Option<Carried<V>>
+    where
+        B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
+    {
+        let to_the_end = self.config.background_completion;
+        if self.far.is_none() {
+            self.depart(ctx, landing, to_the_end, begin);
+            return None;
+        }
+        let limit = self.far_limit(&landing);
+        let channel = landing.channel.clone();
+        let (inner, ctx) = (self.clone(), ctx.clone());
+        channel.errand.begin(Box::pin(async move {
+            let loading = inner.meters.loading.enter();
+            if let Some((landing, asked)) = inner.inquire(&ctx, landing, limit, to_the_end).await {
+                let tasks = inner.tasks.clone();
+                let rest = async move {
+                    inner.go_on(ctx, landing, asked, to_the_end, begin).await;
+                    drop(loading);
+                };
+                drop(tasks.spawn("cache.load", rest));
+            }
+        }));
+        Some(Carried { channel, tasks: self.tasks.clone(), answered_by: Instant::now() + limit })
+    }
+
+    /// Asks the second tier. `None`: it has landed, or nobody waited for it any more.
+    async fn inquire(
+        &self,
+        ctx: &Ctx,
+        landing: Landing<K, V>,
+        limit: Duration,
+        to_the_end: bool,
+    ) -> Option<(Landing<K, V>, Asked<V>)> {
+        let asked = match to_the_end {
+            true => self.ask_far_within(ctx, &landing, limit).await,
+            false => tokio::select! {
+                asked = self.ask_far_within(ctx, &landing, limit) => asked,
+                () = landing.is_alone() => {
+                    landing.abandon();
+                    return None;
+                }
+            },
+        };
+        match asked {
+            Asked::Land(stored) => {
+                landing.adopt(stored);
+                None
+            }
+            asked => Some((landing, asked)),
+        }
+    }
+
+    /// Loads, when it is its turn.
+    async fn go_on<B>(
+        self: Arc<Self>,
+        ctx: Ctx,
+        landing: Landing<K, V>,
+        asked: Asked<V>,
+        to_the_end: bool,
+        begin: B,
+    ) where
+        B: FnOnce(Load, K) -> Loading<Loaded<V>> + Send + 'static,
+    {
+        let ctx = self.ctx_of_load(&ctx, landing.hash);
+        let (asked, turn) = tokio::select! {
+            asked = self.take_turns(&ctx, &landing, asked) => asked,
+            () = landing.is_alone(), if !to_the_end => return landing.abandon(),
+        };
+        let key = turn.is_some().then(|| landing.key.clone());
+        self.clone().fly(ctx, landing, asked, to_the_end, begin).await;
+        if let (Some(key), Some(turn)) = (key, turn) {
+            self.give_turn_back(&key, turn).await;
+        }
     }
 
     /// The rest of a flight, once the second tier has been asked.
@@ -203,10 +290,9 @@ where
         let started = Instant::now();
         // Called in here, so that its panic is this task's.
         let loading = timeout(limit, async { begin(load.clone(), landing.key.clone()).await });
-        let channel = landing.channel.clone();
         let loaded = tokio::select! {
             loaded = loading => loaded,
-            () = channel.progress.closed(), if !to_the_end => return landing.abandon(),
+            () = landing.is_alone(), if !to_the_end => return landing.abandon(),
         };
         drop(place);
         let outcome = loaded.unwrap_or_else(|_| Err(self.too_late(limit)));
@@ -239,7 +325,28 @@ impl<V> Channel<V> {
     }
 }
 
+impl<V> Carried<V> {
+    /// Goes on as far as it goes now. Ready: it has come back from the second tier, or somebody else goes on with it.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.channel.errand.poll(&self.tasks, cx)
+    }
+}
+
+impl<V> Drop for Carried<V> {
+    fn drop(&mut self) {
+        self.channel.errand.leave(&self.tasks);
+    }
+}
+
 impl<V> Seat<V> {
+    /// How the flight has landed, if it has.
+    pub(crate) fn has_landed(&self) -> Option<Landed<V>> {
+        match &*self.progress.borrow() {
+            Progress::Landed(landed) => Some(landed.clone()),
+            Progress::Flying | Progress::FoundStale => None,
+        }
+    }
+
     /// Resolves when the flight has landed. Cancel-safe.
     pub(crate) async fn landed(&mut self) -> Landed<V> {
         match self.progress.wait_for(|progress| matches!(progress, Progress::Landed(_))).await.as_deref() {
@@ -273,6 +380,11 @@ where
 
     pub(crate) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Resolves when nobody waits for it any more.
+    async fn is_alone(&self) {
+        self.channel.progress.closed().await;
     }
 
     /// Keeps what was loaded, and tells those aboard.

@@ -27,6 +27,7 @@ mod cache;
 mod caches;
 mod clock;
 mod config;
+mod errand;
 /// The second tier, which all nodes share.
 pub mod far;
 mod fault;

@@ -53,7 +53,7 @@ where
                 Err(_) => return (Asked::Load(Some(ticket)), None),
                 Ok(true) => {
                     // Somebody may have landed between the look and the claim.
-                    return match self.ask_far_alone(ctx, landing).await {
+                    return match self.ask_far_within(ctx, landing, self.far_limit(landing)).await {
                         Asked::Load(Some(fresh)) => (Asked::Load(Some(fresh)), Some(Turn(ticket))),
                         there => {
                             far.unclaim(&ticket).await;
@@ -75,7 +75,7 @@ where
                         }
                         None => sleep_until(look).await,
                     }
-                    match self.ask_far_alone(ctx, landing).await {
+                    match self.ask_far_within(ctx, landing, self.far_limit(landing)).await {
                         Asked::Load(Some(fresh)) => ticket = fresh,
                         there => return (there, None),
                     }

@@ -1,14 +1,17 @@
 //! The life of a read: memory, then a load shared with all who want the same, then the next best thing.
 
 use std::borrow::Borrow;
+use std::future::poll_fn;
 use std::hash::Hash;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use burgeon_core::{Ctx, Result};
 use tokio::time::{Instant, timeout_at};
 
 use crate::fault::Fault;
-use crate::flight::{Gate, Landed, Seat, Served};
+use crate::flight::{Carried, Gate, Landed, Seat, Served};
 use crate::inner::{Inner, millis};
 use crate::load::{Load, Loaded};
 use crate::loader::Loading;
@@ -142,6 +145,7 @@ where
             if until <= Instant::now() {
                 return self.settle_for_less(&ctx, hash, &key, least, || self.too_late(started.elapsed()));
             }
+            let mut carried = None;
             let mut leads = false;
             let mut seat = match self.board(hash, &key, false, least) {
                 Gate::There(served) => return Ok(self.serve(&ctx, served)),
@@ -152,13 +156,13 @@ where
                 }
                 Gate::Leads(seat, landing) => {
                     if let Some(begin) = begin.take() {
-                        self.depart(&ctx, landing, self.config.background_completion, begin);
+                        carried = self.depart_with_caller(&ctx, landing, begin);
                     }
                     leads = true;
                     seat
                 }
             };
-            match self.wait(&mut seat, hash, &key, least, until).await {
+            match self.wait_with(carried, &mut seat, hash, &key, least, until).await {
                 Waited::Landed(Landed::Value { value, tags, stale }) => {
                     // Made of something stale it may be older than what this reader has done, unless it was made for him.
                     let is_old = stale.is_some() && least > 0 && !leads;
@@ -188,6 +192,44 @@ where
         ctx.deadline().map_or(limit, |deadline| limit.min(deadline.instant().into()))
     }
 
+    /// Waits for the landing, and goes as far as the second tier for it, if that is this caller's errand.
+    async fn wait_with(
+        &self,
+        carried: Option<Carried<V>>,
+        seat: &mut Seat<V>,
+        hash: u64,
+        key: &K,
+        least: u64,
+        until: Instant,
+    ) -> Waited<V> {
+        let Some(carried) = carried else { return self.wait(seat, hash, key, least, until).await };
+        let now = Instant::now();
+        let leaves = match self.at_worst(hash, key, least) {
+            Some(_) => now + self.patience(now, until),
+            None => until,
+        };
+        // The second tier answers before he would leave: a timer more would say nothing new.
+        if carried.answered_by <= leaves {
+            poll_fn(|cx| carried.poll(cx)).await;
+            return match seat.has_landed() {
+                Some(landed) => Waited::Landed(landed),
+                None => self.wait(seat, hash, key, least, until).await,
+            };
+        }
+        let mut waited = pin!(self.wait(seat, hash, key, least, until));
+        poll_fn(|cx| {
+            // Its end is the flight's, or begins a load: either is waited for.
+            let _ = carried.poll(cx);
+            waited.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// How long a caller waits with a stale value at hand.
+    fn patience(&self, now: Instant, until: Instant) -> Duration {
+        ((until - now) / PATIENCE).min(self.config.soft_timeout)
+    }
+
     /// Waits for the landing; with a stale value at hand, only as long as patience goes.
     pub(crate) async fn wait(
         &self,
@@ -203,8 +245,7 @@ where
         }
         if self.at_worst(hash, key, least).is_some() {
             let now = Instant::now();
-            let patience = ((until - now) / PATIENCE).min(self.config.soft_timeout);
-            if let Ok(landed) = timeout_at(now + patience, seat.landed()).await {
+            if let Ok(landed) = timeout_at(now + self.patience(now, until), seat.landed()).await {
                 return Waited::Landed(landed);
             }
             // Looked up again: it may have been removed while we waited.

@@ -57,20 +57,32 @@ where
             return landings.iter().map(|_| Asked::LoadInPlace).collect();
         }
         let keys: Vec<&K> = landings.iter().map(|landing| landing.key()).collect();
-        let all_have_something =
+        let have_something =
             landings.iter().all(|landing| self.at_worst(landing.hash(), landing.key(), 0).is_some());
-        let config = &far.desk.config;
-        let limit = if all_have_something { config.soft_timeout } else { config.hard_timeout };
-        let told = far.ask(&keys, limit).await;
+        let told = far.ask(&keys, far.limit(have_something)).await;
         landings.iter().zip(told).map(|(landing, told)| self.weigh_up(landing, told)).collect()
     }
 
-    /// The same for one.
-    pub(crate) async fn ask_far_alone(&self, ctx: &Ctx, landing: &Landing<K, V>) -> Asked<V> {
-        if self.far.is_none() {
-            return Asked::Load(None);
+    /// How long the second tier is waited for.
+    pub(crate) fn far_limit(&self, landing: &Landing<K, V>) -> Duration {
+        let Some(far) = &self.far else { return Duration::ZERO };
+        far.limit(self.at_worst(landing.hash(), landing.key(), 0).is_some())
+    }
+
+    /// The same for one key, together with others who ask at the same time.
+    pub(crate) async fn ask_far_within(
+        &self,
+        ctx: &Ctx,
+        landing: &Landing<K, V>,
+        limit: Duration,
+    ) -> Asked<V> {
+        let Some(far) = self.far.as_ref().filter(|_| !self.is_behind(ctx)) else { return Asked::Load(None) };
+        if self.has_missed_something() {
+            far.desk.meters.passed_over.increment();
+            return Asked::LoadInPlace;
         }
-        self.ask_far(ctx, &[landing]).await.pop().unwrap_or(Asked::Load(None))
+        let told = far.ask_one(landing.key(), limit).await;
+        self.weigh_up(landing, told)
     }
 
     fn weigh_up(&self, landing: &Landing<K, V>, told: Told<V>) -> Asked<V> {

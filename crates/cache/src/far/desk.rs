@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::config::Config;
 use super::doubts::{Doubts, Due, Unsettled, What};
 use super::meters::FarMeters;
+use super::reads::Reads;
 use super::remote::Remote;
 use super::store::{Burial, Place};
 use crate::tombstones::Reach;
@@ -25,9 +26,10 @@ pub(crate) struct Desk {
     pub(crate) remote: Arc<Remote>,
     pub(crate) meters: FarMeters,
     pub(crate) doubts: Doubts,
+    pub(super) reads: Reads,
     /// Told after every step of settling.
     stepped: Notify,
-    tasks: Tasks,
+    pub(super) tasks: Tasks,
 }
 
 /// An invalidation that the store has, or has not yet. Dropped, it is settled in the background all the same.
@@ -50,7 +52,8 @@ impl Desk {
         unsettled: Unsettled,
     ) -> Arc<Self> {
         let doubts = Doubts::new(config.recovery, unsettled);
-        Arc::new(Self { name, place, config, remote, meters, doubts, stepped: Notify::new(), tasks })
+        let (reads, stepped) = (Reads::default(), Notify::new());
+        Arc::new(Self { name, place, config, remote, meters, doubts, reads, stepped, tasks })
     }
 
     /// From now on this node does not read this from the store, until the store has been told.

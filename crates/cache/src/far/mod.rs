@@ -4,7 +4,7 @@
 //! does in memory. What it is not: a source of truth, or anything that a cache needs: out of reach, it is a cache without one.
 //!
 //! # Invariants
-//! - A read is one round trip, for one key or many, with tags or without.
+//! - A read is one round trip, for one key or many, with tags or without; and those who read at the same time share it (see `reads`).
 //! - What was loaded before an invalidation of its key, its tags or everything is never read again, whoever wrote it: each write
 //!   shows the version it read before its load, and the store compares (see `store`).
 //! - What a node has invalidated and the store has not confirmed, that node does not read from there (see `doubts`).
@@ -21,6 +21,7 @@ mod config;
 mod desk;
 mod doubts;
 mod meters;
+mod reads;
 #[cfg(feature = "redis")]
 mod redis;
 mod remote;

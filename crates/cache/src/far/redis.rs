@@ -1,15 +1,23 @@
-//! The second tier in Redis: one hash for a cache's versions, and one for each entry.
+//! The second tier in Redis: one hash for a cache's versions, and a string for each entry.
 //!
 //! ```text
-//!   b1:APPLICATION:CACHE!       v, r, x, f, id, and a field for each stripe of keys and tags that was ever invalidated
-//!   b1:APPLICATION:CACHE:KEY    a field per fingerprint: version, time, tags, bytes; it expires with its last value
-//!   b1:APPLICATION:CACHE?KEY    who loads it for all
+//!   b2:APPLICATION:CACHE!           v, r, x, f, id, p, and a field for each stripe of keys and tags that was ever invalidated
+//!   b2:APPLICATION:CACHE=           v, r, x and id once more, to be read beside entries
+//!   b2:APPLICATION:CACHE:KEY@TYPE   version, time, when it was expired by hand, tags, bytes; it expires with its value
+//!   b2:APPLICATION:CACHE?KEY        who loads it for all
 //! ```
 //!
-//! Everything is one script, so it happens at once and in one round trip; but a read of one key in a cache without tags, which
-//! needs no more than plain commands. The cache's own hash never expires: at most 1,024
-//! fences and three times 65,536 fields of tags, about 12 MiB if every stripe of tags was used. If Redis evicts it, or loses its
-//! memory, the cache begins anew with a version of the clock, and whatever was there or under way is dead.
+//! A read is one plain command, `MGET` of what the cache shows and of the entries, for one key or many; that costs the server hardly more than
+//! the bytes do. Everything else is one script, so it happens at once and in one round trip; a read, too, of a cache with tags, whose
+//! stripes are known only from the entry. How old an entry is, is told by the server's clock: it is asked along with a
+//! read once a second, and in between this process counts on from there.
+//!
+//! The cache's own hash never expires: at most 1,024 fences and three times 65,536 fields of tags, about 12 MiB if every stripe of tags was
+//! used. If Redis evicts it, or loses its memory, the cache begins anew with a version of the clock, and whatever was there or
+//! under way is dead. What it shows is written by the same scripts as itself; lost alone, it is written again.
+//!
+//! An invalidation takes the entries of a key away whatever their type: the hash says which types there are, and the scripts make the
+//! names of their entries themselves.
 //!
 //! # Another primary
 //! A promoted replica may not know the latest invalidations. So the hash holds who was the primary when it was last believed,
@@ -22,8 +30,10 @@ use std::time::Duration;
 use burgeon_core::{Ctx, Error, Position, Result};
 use burgeon_redis::{Command, Pipeline, Script, Value};
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::store::{Answer, Burial, Entry, Place, Record, Token, fence};
+use crate::sync::{Mutex, hold};
 use crate::tombstones::Reach;
 
 pub(crate) struct Redis {
@@ -32,10 +42,28 @@ pub(crate) struct Redis {
     write: Script,
     bury: Script,
     claim: Script,
+    // Not a tokio mutex: nothing awaits under it.
+    moment: Mutex<Option<Moment>>,
 }
 
-/// Version and time, before the tags.
-const HEAD: usize = 32;
+/// What the server's clock said.
+#[derive(Clone, Copy)]
+struct Moment {
+    /// Another server has another clock.
+    era: u64,
+    micros: u64,
+    /// When it was asked: what it said was true a little later, so an entry is never taken for younger than it is.
+    asked: Instant,
+}
+
+/// Version, time and expiry, before the tags.
+const HEAD: usize = 48;
+/// Three versions, before the primary's number.
+const SHOWN: usize = 48;
+/// How wide a number is written.
+const WIDTH: usize = 16;
+/// So long this process counts on from what the server's clock has said.
+const COUNTED_ON: Duration = Duration::from_secs(1);
 
 impl Redis {
     pub(crate) fn new(redis: &burgeon_redis::Redis) -> Self {
@@ -46,20 +74,23 @@ impl Redis {
             write: script(include_str!("redis/write.lua")),
             bury: script(include_str!("redis/bury.lua")),
             claim: Script::new(include_str!("redis/claim.lua")),
+            moment: Mutex::new(None),
         }
     }
 
     pub(crate) async fn read(&self, ctx: &Ctx, place: &Place, keys: &[String]) -> Result<Answer> {
         let era = self.era()?;
-        if let [key] = keys
-            && !place.is_tagged.load(Ordering::Relaxed)
-            && let Some(answer) = self.read_plain(ctx, place, key, era).await?
-        {
-            return self.of(era, answer);
+        let mut is_shown = true;
+        if !place.is_tagged.load(Ordering::Relaxed) {
+            match self.read_plain(ctx, place, keys, era).await? {
+                Plain::Told(answer) => return self.of(era, answer),
+                Plain::Unshown => is_shown = false,
+                Plain::Tagged => place.is_tagged.store(true, Ordering::Relaxed),
+            }
         }
-        let call = self.read.call().key(own(place));
+        let call = self.read.call().key(own(place)).key(shown(place));
         let call = keys.iter().fold(call, |call, key| call.key(entry(place, key)));
-        let call = call.arg(era.to_string()).arg(field(place));
+        let call = call.arg(era.to_string()).arg(kind(place)).arg(if is_shown { "0" } else { "1" });
         let mut told = self.redis.run(ctx, &call).await?.array()?.into_iter();
         let version = told.next().map_or(Ok(0), |version| version.int())?;
         let token = Token { version: version.unsigned_abs(), era };
@@ -67,48 +98,65 @@ impl Redis {
         self.of(era, Answer { token, entries })
     }
 
-    /// The same for one key of a cache without tags, in plain commands of one round trip, which cost the server much less than the script. The
-    /// cache's versions are read first: an invalidation that comes in between takes the entry away, and the version that
-    /// a load would be fenced with is from before it. `None`: it takes the script.
-    async fn read_plain(&self, ctx: &Ctx, place: &Place, key: &str, era: u64) -> Result<Option<Answer>> {
-        let versions = Command::read("HMGET").arg(own(place)).arg("v").arg("id").arg("r").arg("x");
-        let entry = Command::read("HMGET").arg(entry(place, key)).arg(field(place)).arg("x");
-        let asked = Pipeline::new().call(versions).call(Command::read("TIME")).call(entry);
-        let mut told = self.redis.pipeline(ctx, &asked).await?.into_iter();
-        let mut next = || told.next().map_or(Ok(Vec::new()), |told| told?.array());
-        let (versions, time, entry) = (texts(next()?)?, texts(next()?)?, next()?);
-        let mut versions = versions.iter().map(Option::as_deref);
-        let (version, id) = (versions.next().flatten(), versions.next().flatten());
-        let Some(version) = version.filter(|_| id.is_some_and(|id| id == era.to_string().as_bytes())) else {
-            return Ok(None);
+    /// The same of a cache without tags, in one plain command. The cache's versions are read first, and nothing comes in between.
+    async fn read_plain(&self, ctx: &Ctx, place: &Place, keys: &[String], era: u64) -> Result<Plain> {
+        // The hash is no string, so nothing of it is told; but who evicts what is used least sees that it is in use.
+        let asked = Command::read("MGET").arg(own(place)).arg(shown(place));
+        let kind = kind(place);
+        let asked =
+            keys.iter().fold(asked, |asked, key| asked.arg(format!("b2:{}:{key}@{kind}", place.cache)));
+        let (told, moment) = match self.moment_of(era) {
+            Some(moment) => (self.redis.call(ctx, &asked).await?, moment),
+            None => self.ask_the_time_along(ctx, asked, era).await?,
         };
-        let (removed, expired) = (versions.next().flatten(), versions.next().flatten());
-        let token = Token { version: number(version), era };
-        let mut parts = texts(entry)?.into_iter();
-        let (Some(bytes), own_expiry) = (parts.next().flatten(), parts.next().flatten()) else {
-            return Ok(Some(Answer { token, entries: vec![None] }));
+        let mut told = told.array()?.into_iter().skip(1).map(Value::bytes);
+        let Some(shown) = told.next().transpose()?.flatten().filter(|shown| shown.len() > SHOWN) else {
+            return Ok(Plain::Unshown);
         };
-        let Some((stamp, written)) = bytes.split_at_checked(HEAD).map(|(head, _)| head.split_at(HEAD / 2))
-        else {
-            return Ok(Some(Answer { token, entries: vec![None] }));
-        };
-        if !bytes[HEAD..].starts_with(b"00") {
-            place.is_tagged.store(true, Ordering::Relaxed);
-            return Ok(None);
+        let (versions, id) = shown.split_at(SHOWN);
+        if number(id) != era {
+            return Ok(Plain::Unshown);
         }
-        let stamp = number(stamp);
-        if removed.is_some_and(|removed| number(removed) > stamp) {
-            return Ok(Some(Answer { token, entries: vec![None] }));
+        let [version, removed, expired] = [0, 1, 2].map(|at| number(&versions[at * WIDTH..(at + 1) * WIDTH]));
+        let now = moment.micros.saturating_add(micros(moment.asked.elapsed()));
+        let mut entries = Vec::with_capacity(keys.len());
+        for bytes in told {
+            let Some(bytes) = bytes?.filter(|bytes| bytes.len() >= HEAD + 2) else {
+                entries.push(None);
+                continue;
+            };
+            if !bytes[HEAD..].starts_with(b"00") {
+                return Ok(Plain::Tagged);
+            }
+            let [stamp, written, own_expiry] =
+                [0, 1, 2].map(|at| number(&bytes[at * WIDTH..(at + 1) * WIDTH]));
+            entries.push((removed <= stamp).then(|| Entry {
+                age: Duration::from_micros(now.saturating_sub(written)),
+                is_expired: expired.max(own_expiry) > stamp,
+                bytes: bytes.slice(HEAD + 2..),
+            }));
         }
-        let mut now = time.iter().flatten().map(|part| number(part));
-        let now = now.next().unwrap_or(0) * 1_000_000 + now.next().unwrap_or(0);
-        let entry = Entry {
-            age: Duration::from_micros(now.saturating_sub(number(written))),
-            is_expired: expired.is_some_and(|expired| number(expired) > stamp)
-                || own_expiry.is_some_and(|expired| number(&expired) > stamp),
-            bytes: bytes.slice(HEAD + 2..),
-        };
-        Ok(Some(Answer { token, entries: vec![Some(entry)] }))
+        Ok(Plain::Told(Answer { token: Token { version, era }, entries }))
+    }
+
+    /// What the server's clock said lately.
+    fn moment_of(&self, era: u64) -> Option<Moment> {
+        hold(&self.moment).filter(|moment| moment.era == era && moment.asked.elapsed() < COUNTED_ON)
+    }
+
+    async fn ask_the_time_along(&self, ctx: &Ctx, asked: Command, era: u64) -> Result<(Value, Moment)> {
+        let now = Instant::now();
+        let both = Pipeline::new().call(asked).call(Command::read("TIME"));
+        let mut told = self.redis.pipeline(ctx, &both).await?.into_iter();
+        let mut next = || told.next().unwrap_or(Ok(Value::Nil));
+        let (told, time) = (next()?, texts(next()?.array()?)?);
+        let mut time = time.iter().flatten().map(|part| number(part));
+        let micros = time.next().unwrap_or(0) * 1_000_000 + time.next().unwrap_or(0);
+        let moment = Moment { era, micros, asked: now };
+        if self.era()? == era {
+            *hold(&self.moment) = Some(moment);
+        }
+        Ok((told, moment))
     }
 
     /// Asked over one connection and answered over another, it is not known whose answer it is.
@@ -134,13 +182,14 @@ impl Redis {
             .write
             .call()
             .key(own(place))
+            .key(shown(place))
             .key(entry(place, &record.key))
             .arg(record.token.era.to_string())
-            .arg(field(place))
+            .arg(kind(place))
             .arg(record.token.version.to_string())
             .arg(fence_field(&record.key))
             .arg(position(record.position))
-            .arg(millis(record.kept))
+            .arg(millis(record.kept.max(Duration::from_millis(1))))
             .arg(payload);
         Ok(self.redis.run(ctx, &call).await?.int()? == 1)
     }
@@ -183,7 +232,8 @@ impl Redis {
     ) -> Result<Token> {
         let era = self.era()?;
         let reach = if reach == Reach::Remove { "r" } else { "x" };
-        let call = keys.iter().fold(self.bury.call().key(own(place)), |call, key| call.key(key));
+        let call = self.bury.call().key(own(place)).key(shown(place));
+        let call = keys.iter().fold(call, |call, key| call.key(key));
         let call = call.arg(era.to_string()).arg(reach).arg(position(floor)).arg(what);
         let call = graves.iter().fold(call, |call, grave| call.arg(grave));
         let version = self.redis.run(ctx, &call).await?.int()?;
@@ -220,6 +270,15 @@ impl Redis {
     }
 }
 
+/// What came of a read in one plain command.
+enum Plain {
+    Told(Answer),
+    /// An entry has tags, about which the script must ask.
+    Tagged,
+    /// The cache shows nothing, or what another primary has shown.
+    Unshown,
+}
+
 fn texts(values: Vec<Value>) -> Result<Vec<Option<Bytes>>> {
     values.into_iter().map(|value| value.bytes()).collect()
 }
@@ -246,18 +305,24 @@ fn read_entry(value: Value) -> Result<Option<Entry>> {
 }
 
 fn own(place: &Place) -> String {
-    format!("b1:{}!", place.cache)
+    format!("b2:{}!", place.cache)
 }
 
+fn shown(place: &Place) -> String {
+    format!("b2:{}=", place.cache)
+}
+
+/// Of all types; a script makes the name of one's entry from it.
 fn entry(place: &Place, key: &str) -> String {
-    format!("b1:{}:{key}", place.cache)
+    format!("b2:{}:{key}", place.cache)
 }
 
 fn claim(place: &Place, key: &str) -> String {
-    format!("b1:{}?{key}", place.cache)
+    format!("b2:{}?{key}", place.cache)
 }
 
-fn field(place: &Place) -> String {
+/// Which type of values.
+fn kind(place: &Place) -> String {
     format!("{:016x}", place.fingerprint)
 }
 
@@ -272,6 +337,10 @@ fn stripe(tag: u16) -> String {
 /// Of one width, so that texts are in the order of positions.
 fn position(Position { timeline, lsn }: Position) -> String {
     format!("{timeline:08x}{lsn:016x}")
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn millis(duration: Duration) -> String {

@@ -85,7 +85,13 @@ impl<K, V> Tier<K, V> {
         Self { codec, desk, rules, longest, is_proved: AtomicBool::new(false) }
     }
 
-    /// Asks for all these keys in one round trip. `limit`: for how long.
+    /// How long who asks waits. `has_something`: to fall back on.
+    pub(crate) fn limit(&self, has_something: bool) -> Duration {
+        let config = &self.desk.config;
+        if has_something { config.soft_timeout } else { config.hard_timeout }
+    }
+
+    /// Asks for all these keys in one round trip of their own. `limit`: for how long.
     pub(crate) async fn ask(&self, keys: &[&K], limit: Duration) -> Vec<Told<V>> {
         let desk = &self.desk;
         let texts: Vec<Option<String>> = keys.iter().map(|key| self.codec.key(key, self.longest)).collect();
@@ -117,6 +123,37 @@ impl<K, V> Tier<K, V> {
             .collect()
     }
 
+    /// Asks for one key, together with others who ask at the same time. `limit`: for how long.
+    pub(crate) async fn ask_one(&self, key: &K, limit: Duration) -> Told<V> {
+        let desk = &self.desk;
+        let Some(key) = self.codec.key(key, self.longest) else {
+            desk.meters.unfit.increment();
+            return Told::Unfit;
+        };
+        if desk.doubts.covers_key(&key) {
+            desk.meters.passed_over.increment();
+            return Told::Silent;
+        }
+        let started = Instant::now();
+        let ctx = Remote::ctx(limit);
+        let answer = desk.remote.call(limit, desk.config.soft_timeout, desk.read(&ctx, &key)).await;
+        desk.meters.read_time.record(started.elapsed());
+        match answer {
+            Ok(Some((token, entry))) => {
+                desk.meters.read_bytes.add(entry.as_ref().map_or(0, |entry| entry.bytes.len() as u64));
+                self.told(Ticket { key, token }, entry)
+            }
+            Ok(None) => {
+                desk.meters.passed_over.increment();
+                Told::Silent
+            }
+            Err(why) => {
+                self.unreached(why, 1);
+                Told::Silent
+            }
+        }
+    }
+
     async fn read(&self, keys: &[String], limit: Duration) -> Option<Vec<(Token, Option<Entry>)>> {
         let desk = &self.desk;
         let started = Instant::now();
@@ -131,14 +168,20 @@ impl<K, V> Tier<K, V> {
                 let token = answer.token;
                 Some(answer.entries.into_iter().map(|entry| (token, entry)).collect())
             }
-            Err(Unreached::Refused) => {
-                desk.meters.refused.add(keys.len() as u64);
+            Err(why) => {
+                self.unreached(why, keys.len() as u64);
                 None
             }
-            Err(Unreached::Failed(why)) => {
+        }
+    }
+
+    fn unreached(&self, why: Unreached, keys: u64) {
+        let desk = &self.desk;
+        match why {
+            Unreached::Refused => desk.meters.refused.add(keys),
+            Unreached::Failed(why) => {
                 tracing::debug!(cache = %desk.name, %why, "the second tier did not answer");
-                desk.meters.failed.add(keys.len() as u64);
-                None
+                desk.meters.failed.add(keys);
             }
         }
     }

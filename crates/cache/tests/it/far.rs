@@ -6,5 +6,7 @@ mod neighbours;
 mod outage;
 mod shared;
 mod sweeping;
+#[cfg(feature = "redis")]
+mod together;
 mod versions;
 mod yard;

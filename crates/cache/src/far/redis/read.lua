@@ -1,16 +1,16 @@
--- KEYS[2..] entries, ARGV[2] the field of the values' type. Answers the version, and for each entry its bytes, its age and
--- whether it has expired.
+-- KEYS[3..] entries, ARGV: 2 the type of the values, 3 whether what the cache shows was not to be found. Answers the version, and for
+-- each entry its bytes, its age and whether it has expired.
+if ARGV[3] == '1' then show() end
 local answer, moment = { version }, nil
-for at = 2, #KEYS do
-  local entry = redis.call('HMGET', KEYS[at], ARGV[2], 'x')
-  local value = entry[1]
+for at = 3, #KEYS do
+  local value = redis.call('GET', KEYS[at] .. '@' .. ARGV[2])
   if value then
-    local stamp, tags = tonumber(string.sub(value, 1, 16)), tonumber(string.sub(value, 33, 34), 16)
-    local gone, old = removed, math.max(expired, tonumber(entry[2]) or 0)
+    local stamp, tags = tonumber(string.sub(value, 1, 16)), tonumber(string.sub(value, 49, 50), 16)
+    local gone, old = removed, math.max(expired, tonumber(string.sub(value, 33, 48)))
     if tags > 0 then
       local fields = {}
       for tag = 0, tags - 1 do
-        local stripe = string.sub(value, 35 + 4 * tag, 38 + 4 * tag)
+        local stripe = string.sub(value, 51 + 4 * tag, 54 + 4 * tag)
         fields[2 * tag + 1], fields[2 * tag + 2] = 'R' .. stripe, 'X' .. stripe
       end
       local graves = redis.call('HMGET', KEYS[1], unpack(fields))
@@ -25,6 +25,6 @@ for at = 2, #KEYS do
       value = { value, moment - tonumber(string.sub(value, 17, 32)), old > stamp and 1 or 0 }
     end
   end
-  answer[at] = value
+  answer[at - 1] = value
 end
 return answer

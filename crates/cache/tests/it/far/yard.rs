@@ -68,9 +68,18 @@ impl Yard {
     /// The same over another address.
     #[cfg(feature = "redis")]
     pub(crate) async fn redis_at(url: &str, server: Arc<burgeon_services::Redis>) -> Yard {
+        Self::redis_with(&burgeon_redis::Config::at(url), server).await
+    }
+
+    /// The same, and how to speak to it.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn redis_with(
+        config: &burgeon_redis::Config,
+        server: Arc<burgeon_services::Redis>,
+    ) -> Yard {
         let Yard { db, meters, _directory, .. } = Self::sqlite().await;
         let tasks = Tasks::new(&meters);
-        let redis = burgeon_redis::Redis::connect(&burgeon_redis::Config::at(url), &tasks, &meters).unwrap();
+        let redis = burgeon_redis::Redis::connect(config, &tasks, &meters).unwrap();
         within(redis.connected()).await;
         let tier = Tier::Redis { redis, application: "it".into(), server };
         Yard { name: "redis", db, meters, tier, _tasks: Some(tasks), _directory }
@@ -175,22 +184,23 @@ impl Yard {
                 statements.iter().map(of).sum()
             }
             #[cfg(feature = "redis")]
-            Tier::Redis { redis, .. } => {
-                let command = burgeon_redis::Command::read("INFO").arg("commandstats");
-                let stats = redis.call(&Ctx::background(), &command).await.unwrap();
-                // Commands inside of scripts are counted, too, and not of interest.
-                let text = match stats {
-                    burgeon_redis::Value::Text(text) => text,
-                    stats => String::from_utf8(stats.bytes().unwrap().unwrap().to_vec()).unwrap(),
-                };
-                let of = |name: &str| {
-                    let line =
-                        text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
-                    line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
-                };
-                of("evalsha") + of("eval")
-            }
+            // Commands inside of scripts are counted, too, and not of interest.
+            Tier::Redis { .. } => self.commands(&["evalsha", "eval"]).await,
         }
+    }
+
+    /// How many of these commands Redis has been given.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn commands(&self, names: &[&str]) -> u64 {
+        let text = match self.command(&burgeon_redis::Command::read("INFO").arg("commandstats")).await {
+            burgeon_redis::Value::Text(text) => text,
+            stats => String::from_utf8(stats.bytes().unwrap().unwrap().to_vec()).unwrap(),
+        };
+        let of = |name: &&str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+            line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        names.iter().map(of).sum()
     }
 
     /// Invalidates in a transaction that does nothing else: when this returns, the store has been told.
