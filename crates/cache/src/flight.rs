@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use burgeon_core::{Ctx, Deadline, Error, Position};
 use burgeon_runtime::Tasks;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::errand::Errand;
@@ -24,13 +23,14 @@ use crate::flights::Boarded;
 use crate::inner::Inner;
 use crate::load::{Before, Load, Loaded, Said};
 use crate::loader::Loading;
+use crate::progress::Progress;
 use crate::stored::{Life, Look, Stored};
 use crate::tags;
 use crate::tombstones::Verdict;
 
 /// What those aboard share.
 pub(crate) struct Channel<V> {
-    progress: watch::Sender<Progress<V>>,
+    progress: Progress<V>,
     /// The cache's version when the load began.
     pub(crate) stamp: u64,
     errand: Errand,
@@ -42,14 +42,6 @@ pub(crate) struct Carried<V> {
     tasks: Tasks,
     /// When the second tier has answered, or is waited for no longer.
     pub(crate) answered_by: Instant,
-}
-
-/// How far a flight has come.
-enum Progress<V> {
-    Flying,
-    /// Something stale was found on the way, which those aboard may fall back on.
-    FoundStale,
-    Landed(Landed<V>),
 }
 
 /// How a flight ended.
@@ -83,7 +75,8 @@ impl<V> Landed<V> {
 
 /// A place aboard.
 pub(crate) struct Seat<V> {
-    progress: watch::Receiver<Progress<V>>,
+    channel: Arc<Channel<V>>,
+    place: u64,
     stamp: u64,
     /// The cache's version when the place was taken.
     joined: u64,
@@ -143,7 +136,7 @@ where
             there,
             || {
                 Arc::new(Channel {
-                    progress: watch::Sender::new(Progress::Flying),
+                    progress: Progress::new(),
                     stamp: self.tombstones.now(),
                     errand: Errand::default(),
                 })
@@ -185,6 +178,7 @@ where
         self: &Arc<Self>,
         ctx: &Ctx,
         landing: Landing<K, V>,
+        now: Instant,
         begin: B,
     ) -> Option<Carried<V>>
     where
@@ -209,7 +203,7 @@ where
                 drop(tasks.spawn("cache.load", rest));
             }
         }));
-        Some(Carried { channel, tasks: self.tasks.clone(), answered_by: Instant::now() + limit })
+        Some(Carried { channel, tasks: self.tasks.clone(), answered_by: now + limit })
     }
 
     /// Asks the second tier. `None`: it has landed, or nobody waited for it any more.
@@ -220,15 +214,13 @@ where
         limit: Duration,
         to_the_end: bool,
     ) -> Option<(Landing<K, V>, Asked<V>)> {
-        let asked = match to_the_end {
-            true => self.ask_far_within(ctx, &landing, limit).await,
-            false => tokio::select! {
-                asked = self.ask_far_within(ctx, &landing, limit) => asked,
-                () = landing.is_alone() => {
-                    landing.abandon();
-                    return None;
-                }
-            },
+        let asked = tokio::select! {
+            biased;
+            asked = self.ask_far_within(ctx, &landing, limit) => asked,
+            () = landing.is_alone(), if !to_the_end => {
+                landing.abandon();
+                return None;
+            }
         };
         match asked {
             Asked::Land(stored) => {
@@ -320,8 +312,14 @@ where
 }
 
 impl<V> Channel<V> {
-    fn seat(&self, joined: u64) -> Seat<V> {
-        Seat { progress: self.progress.subscribe(), stamp: self.stamp, joined }
+    fn seat(self: &Arc<Self>, joined: u64) -> Seat<V> {
+        Seat { channel: self.clone(), place: self.progress.enter(), stamp: self.stamp, joined }
+    }
+}
+
+impl<V> Drop for Seat<V> {
+    fn drop(&mut self) {
+        self.channel.progress.leave(self.place);
     }
 }
 
@@ -341,25 +339,17 @@ impl<V> Drop for Carried<V> {
 impl<V> Seat<V> {
     /// How the flight has landed, if it has.
     pub(crate) fn has_landed(&self) -> Option<Landed<V>> {
-        match &*self.progress.borrow() {
-            Progress::Landed(landed) => Some(landed.clone()),
-            Progress::Flying | Progress::FoundStale => None,
-        }
+        self.channel.progress.has_landed()
     }
 
     /// Resolves when the flight has landed. Cancel-safe.
     pub(crate) async fn landed(&mut self) -> Landed<V> {
-        match self.progress.wait_for(|progress| matches!(progress, Progress::Landed(_))).await.as_deref() {
-            Ok(Progress::Landed(landed)) => landed.clone(),
-            // The channel's last owner says how it ended before it goes.
-            _ => Landed::Abandoned,
-        }
+        self.channel.progress.landed(self.place).await
     }
 
     /// Resolves when the flight has landed, or has found something stale on the way. Cancel-safe.
     pub(crate) async fn stirred(&mut self) {
-        // An error is an end, too.
-        drop(self.progress.wait_for(|progress| !matches!(progress, Progress::Flying)).await);
+        self.channel.progress.stirred(self.place).await;
     }
 
     /// Whether a value under these tags was invalidated between its load's departure and the taking of this place. Which of
@@ -384,7 +374,7 @@ where
 
     /// Resolves when nobody waits for it any more.
     async fn is_alone(&self) {
-        self.channel.progress.closed().await;
+        self.channel.progress.is_alone().await;
     }
 
     /// Keeps what was loaded, and tells those aboard.
@@ -445,7 +435,7 @@ where
     /// Keeps what is stale, and tells those aboard that there is something to fall back on.
     pub(crate) fn found_stale(&self, stored: Stored<V>) {
         self.keep(stored);
-        self.channel.progress.send_replace(Progress::FoundStale);
+        self.channel.progress.found_stale();
     }
 
     /// Lands without having loaded.
@@ -552,7 +542,7 @@ impl<K, V> Landing<K, V> {
         self.landed = true;
         // Off the list first: who finds no flight looks at the store, where the value is already.
         self.inner.flights.land(self.hash, self.id);
-        self.channel.progress.send_replace(Progress::Landed(landed));
+        self.channel.progress.land(landed);
     }
 }
 

@@ -53,6 +53,7 @@ mod news;
 #[path = "near/tests.rs"]
 mod near_tests;
 mod off;
+mod progress;
 mod stored;
 mod sync;
 mod tags;

@@ -140,9 +140,11 @@ where
         }
         self.meters.misses.increment();
         let mut begin = Some(begin);
+        // Nobody has waited yet who is bound to nothing.
+        let mut now = if ctx.is_marked() { Instant::now() } else { started };
         loop {
             // Work past its deadline is not started.
-            if until <= Instant::now() {
+            if until <= now {
                 return self.settle_for_less(&ctx, hash, &key, least, || self.too_late(started.elapsed()));
             }
             let mut carried = None;
@@ -156,13 +158,13 @@ where
                 }
                 Gate::Leads(seat, landing) => {
                     if let Some(begin) = begin.take() {
-                        carried = self.depart_with_caller(&ctx, landing, begin);
+                        carried = self.depart_with_caller(&ctx, landing, now, begin);
                     }
                     leads = true;
                     seat
                 }
             };
-            match self.wait_with(carried, &mut seat, hash, &key, least, until).await {
+            match self.wait_with(carried, &mut seat, hash, &key, least, (now, until)).await {
                 Waited::Landed(Landed::Value { value, tags, stale }) => {
                     // Made of something stale it may be older than what this reader has done, unless it was made for him.
                     let is_old = stale.is_some() && least > 0 && !leads;
@@ -183,6 +185,7 @@ where
                         .settle_for_less(&ctx, hash, &key, least, || self.too_late(started.elapsed()));
                 }
             }
+            now = Instant::now();
         }
     }
 
@@ -200,10 +203,9 @@ where
         hash: u64,
         key: &K,
         least: u64,
-        until: Instant,
+        (now, until): (Instant, Instant),
     ) -> Waited<V> {
         let Some(carried) = carried else { return self.wait(seat, hash, key, least, until).await };
-        let now = Instant::now();
         let leaves = match self.at_worst(hash, key, least) {
             Some(_) => now + self.patience(now, until),
             None => until,

@@ -1,5 +1,9 @@
 //! One command.
 
+use std::io::Write as _;
+
+use redis::RedisWrite as _;
+
 /// A command and its arguments. Whether it changes something is said by its maker, because it decides what a lost answer
 /// means.
 #[derive(Clone)]
@@ -32,6 +36,20 @@ impl Command {
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
         self.inner.arg(argument.as_ref());
+        self
+    }
+
+    /// With more arguments, each of which is told in parts that are put together.
+    #[must_use]
+    pub fn args<'a, const PARTS: usize>(
+        mut self,
+        arguments: impl IntoIterator<Item = [&'a [u8]; PARTS]>,
+    ) -> Self {
+        for parts in arguments {
+            let mut writer = self.inner.writer_for_next_arg();
+            // It is memory, which takes whatever it is given.
+            parts.iter().for_each(|part| drop(writer.write_all(part)));
+        }
         self
     }
 

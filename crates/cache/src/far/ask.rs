@@ -121,7 +121,8 @@ where
             return false;
         }
         let born = self.near.read(landing.hash(), landing.key(), |here| here.life.born);
-        if born.is_some_and(|born| born >= there.life.born) {
+        let Some(born) = born else { return true };
+        if born >= there.life.born {
             return false;
         }
         match self.look(landing.hash(), landing.key(), 0) {
@@ -149,7 +150,9 @@ where
             stale: false,
         };
         let validators = validators.map(std::sync::Arc::new);
-        Stored::new(value.map(std::sync::Arc::new), landing.stamp(), tags.into(), validators, life)
+        // An empty one of this sort is made without an allocation.
+        let tags = if tags.is_empty() { std::sync::Arc::default() } else { tags.into() };
+        Stored::new(value.map(std::sync::Arc::new), landing.stamp(), tags, validators, life)
     }
 
     /// A place among the loads that run while the second tier is silent. Who has a stale value takes that rather than wait.

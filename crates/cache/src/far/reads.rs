@@ -20,10 +20,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use burgeon_core::{Ctx, Error, Result};
+use burgeon_core::{Error, Result};
 use burgeon_resilience::{Refused, Why};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::desk::Desk;
 use super::remote::Remote;
@@ -40,8 +40,15 @@ const MOST: usize = 64;
 /// So many wait.
 const LINE: usize = 4_096;
 
-/// What the store said of a key; nothing, if it was invalidated while it waited to be asked for.
-pub(crate) type Read = Option<(Token, Option<Entry>)>;
+/// What the store said of a key.
+pub(crate) struct Read {
+    pub(crate) key: String,
+    pub(crate) token: Token,
+    pub(crate) entry: Option<Entry>,
+}
+
+/// Nothing, if the key was invalidated while it waited to be asked for.
+type Told = Result<Option<Read>>;
 
 /// The reads of one cache that are under way, and those that wait.
 #[derive(Default)]
@@ -59,13 +66,13 @@ struct Line {
 
 struct Waiting {
     key: String,
-    told: oneshot::Sender<Result<Read>>,
+    told: oneshot::Sender<Told>,
 }
 
 /// Where somebody who asks finds himself.
 enum Place<'a> {
-    Alone(Alone<'a>),
-    Waits(oneshot::Receiver<Result<Read>>),
+    Alone(Alone<'a>, String),
+    Waits(oneshot::Receiver<Told>),
 }
 
 /// One who asks for himself.
@@ -78,13 +85,11 @@ struct Reader {
 }
 
 impl Desk {
-    /// Asks the store for one key, together with others who ask at the same time. Cancel-safe.
-    pub(crate) async fn read(self: &Arc<Self>, ctx: &Ctx, key: &String) -> Result<Read> {
+    /// Asks the store for one key, together with others who ask at the same time. `end`: of who asks. Cancel-safe.
+    pub(crate) async fn read(self: &Arc<Self>, end: Instant, key: String) -> Told {
         match self.line_up(key)? {
-            Place::Alone(_alone) => {
-                let answer = self.remote.store.read(ctx, &self.place, std::slice::from_ref(key)).await?;
-                Ok(Some((answer.token, answer.entries.into_iter().next().flatten())))
-            }
+            // Boxed, so that those who wait carry none of it about.
+            Place::Alone(alone, key) => Box::pin(alone.read(self, end, key)).await,
             Place::Waits(told) => match told.await {
                 Ok(told) => told,
                 Err(_) => Err(Error::unavailable("Nobody reads any more: its owner has stopped.")),
@@ -92,17 +97,17 @@ impl Desk {
         }
     }
 
-    fn line_up(self: &Arc<Self>, key: &str) -> Result<Place<'_>> {
+    fn line_up(self: &Arc<Self>, key: String) -> Result<Place<'_>> {
         let mut line = hold(&self.reads.line);
         if line.alone < ALONE {
             line.alone += 1;
-            return Ok(Place::Alone(Alone(&self.reads)));
+            return Ok(Place::Alone(Alone(&self.reads), key));
         }
         if line.waiting.len() >= LINE {
             return Err(Refused::new(Why::Bulkhead).into_error());
         }
         let (told, waits) = oneshot::channel();
-        line.waiting.push_back(Waiting { key: key.to_owned(), told });
+        line.waiting.push_back(Waiting { key, told });
         let is_served = line.readers >= READERS;
         line.readers += usize::from(!is_served);
         drop(line);
@@ -111,6 +116,14 @@ impl Desk {
             drop(self.tasks.spawn("cache.far.read", reader.run()));
         }
         Ok(Place::Waits(waits))
+    }
+}
+
+impl Alone<'_> {
+    async fn read(self, desk: &Desk, end: Instant, key: String) -> Told {
+        let ctx = Remote::ctx_until(end);
+        let answer = desk.remote.store.read(&ctx, &desk.place, std::slice::from_ref(&key)).await?;
+        Ok(Some(Read { key, token: answer.token, entry: answer.entries.into_iter().next().flatten() }))
     }
 }
 
@@ -129,9 +142,12 @@ impl Reader {
             };
             // Who is not there any more is not told.
             match answer {
-                Ok(answer) => told.into_iter().zip(answer.entries).for_each(|(told, entry)| {
-                    drop(told.send(Ok(Some((answer.token, entry)))));
-                }),
+                Ok(answer) => {
+                    let token = answer.token;
+                    for ((key, told), entry) in keys.into_iter().zip(told).zip(answer.entries) {
+                        drop(told.send(Ok(Some(Read { key, token, entry }))));
+                    }
+                }
                 Err(error) => {
                     let shared = Shared::new(error);
                     told.into_iter().for_each(|told| drop(told.send(Err(shared.clone().into_error()))));

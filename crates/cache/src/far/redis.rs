@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use burgeon_core::{Ctx, Error, Position, Result};
 use burgeon_redis::{Command, Pipeline, Script, Value};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use super::store::{Answer, Burial, Entry, Place, Record, Token, fence};
@@ -102,9 +102,9 @@ impl Redis {
     async fn read_plain(&self, ctx: &Ctx, place: &Place, keys: &[String], era: u64) -> Result<Plain> {
         // The hash is no string, so nothing of it is told; but who evicts what is used least sees that it is in use.
         let asked = Command::read("MGET").arg(own(place)).arg(shown(place));
-        let kind = kind(place);
-        let asked =
-            keys.iter().fold(asked, |asked, key| asked.arg(format!("b2:{}:{key}@{kind}", place.cache)));
+        let (cache, kind) = (place.cache.as_bytes(), kind(place));
+        let names = keys.iter().map(|key| [b"b2:", cache, b":", key.as_bytes(), b"@", kind.as_bytes()]);
+        let asked = asked.args(names);
         let (told, moment) = match self.moment_of(era) {
             Some(moment) => (self.redis.call(ctx, &asked).await?, moment),
             None => self.ask_the_time_along(ctx, asked, era).await?,
@@ -121,7 +121,7 @@ impl Redis {
         let now = moment.micros.saturating_add(micros(moment.asked.elapsed()));
         let mut entries = Vec::with_capacity(keys.len());
         for bytes in told {
-            let Some(bytes) = bytes?.filter(|bytes| bytes.len() >= HEAD + 2) else {
+            let Some(mut bytes) = bytes?.filter(|bytes| bytes.len() >= HEAD + 2) else {
                 entries.push(None);
                 continue;
             };
@@ -130,10 +130,11 @@ impl Redis {
             }
             let [stamp, written, own_expiry] =
                 [0, 1, 2].map(|at| number(&bytes[at * WIDTH..(at + 1) * WIDTH]));
+            bytes.advance(HEAD + 2);
             entries.push((removed <= stamp).then(|| Entry {
                 age: Duration::from_micros(now.saturating_sub(written)),
                 is_expired: expired.max(own_expiry) > stamp,
-                bytes: bytes.slice(HEAD + 2..),
+                bytes,
             }));
         }
         Ok(Plain::Told(Answer { token: Token { version, era }, entries }))

@@ -10,7 +10,7 @@ use burgeon_resilience::random::Dice;
 use burgeon_resilience::{Clock, Outcome, Refused, Why};
 use foldhash::quality::RandomState;
 use std::hash::BuildHasher;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::config::Config;
 use super::store::Store;
@@ -66,17 +66,30 @@ impl Remote {
         slow: Duration,
         asking: impl Future<Output = Result<T>>,
     ) -> Result<T, Unreached> {
-        let Ok(permit) = self.breaker.admit(self.now(), self.dice.roll()) else {
-            return Err(Unreached::Refused);
+        self.call_at(Instant::now(), limit, slow, asking).await.0
+    }
+
+    /// The same, asked at this time. Answers also how long it took.
+    pub(crate) async fn call_at<T>(
+        &self,
+        asked: Instant,
+        limit: Duration,
+        slow: Duration,
+        asking: impl Future<Output = Result<T>>,
+    ) -> (Result<T, Unreached>, Duration) {
+        let Ok(permit) = self.breaker.admit(self.clock.at(asked.into_std()), self.dice.roll()) else {
+            return (Err(Unreached::Refused), Duration::ZERO);
         };
-        let started = Instant::now();
-        let (answer, outcome) = match ended(limit, asking).await {
-            Ok(answer) if started.elapsed() > slow => (Ok(answer), Outcome::Slow),
+        let ended = ended(asked, limit, asking).await;
+        let now = Instant::now();
+        let took = now.duration_since(asked);
+        let (answer, outcome) = match ended {
+            Ok(answer) if took > slow => (Ok(answer), Outcome::Slow),
             Ok(answer) => (Ok(answer), Outcome::Ok),
             Err((why, outcome)) => (Err(Unreached::Failed(why)), outcome),
         };
-        permit.settle(self.now(), outcome);
-        answer
+        permit.settle(self.clock.at(now.into_std()), outcome);
+        (answer, took)
     }
 
     /// The same past the breaker: for what must get through once the store is back, and has pauses of its own.
@@ -85,12 +98,17 @@ impl Remote {
         limit: Duration,
         asking: impl Future<Output = Result<T>>,
     ) -> Result<T, String> {
-        ended(limit, asking).await.map_err(|(why, _)| why)
+        ended(Instant::now(), limit, asking).await.map_err(|(why, _)| why)
     }
 
     /// The context of a question that may take so long.
     pub(crate) fn ctx(limit: Duration) -> Ctx {
-        Ctx::background().with_deadline(Deadline::after(Instant::now().into_std(), limit))
+        Self::ctx_until(Instant::now() + limit)
+    }
+
+    /// The same until this time.
+    pub(crate) fn ctx_until(end: Instant) -> Ctx {
+        Ctx::background().with_deadline(Deadline::after(end.into_std(), Duration::ZERO))
     }
 
     /// Whether it has failed too often just now.
@@ -133,8 +151,12 @@ fn breaker_config(config: &Config) -> breaker::Config {
 }
 
 /// The answer, or what was wrong and what that says of the store.
-async fn ended<T>(limit: Duration, asking: impl Future<Output = Result<T>>) -> Result<T, (String, Outcome)> {
-    match timeout(limit, asking).await {
+async fn ended<T>(
+    asked: Instant,
+    limit: Duration,
+    asking: impl Future<Output = Result<T>>,
+) -> Result<T, (String, Outcome)> {
+    match timeout_at(asked + limit, asking).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
             let outcome = match error.kind() {

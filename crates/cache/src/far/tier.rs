@@ -13,6 +13,7 @@ use super::config::Config;
 use super::desk::{Desk, Doubt};
 use super::doubts::{Unsettled, What};
 use super::meters::FarMeters;
+use super::reads::Read;
 use super::remote::{Remote, Unreached};
 use super::store::{self, Burial, Entry, Place, Record, Token};
 use crate::stored::Validators;
@@ -134,12 +135,11 @@ impl<K, V> Tier<K, V> {
             desk.meters.passed_over.increment();
             return Told::Silent;
         }
-        let started = Instant::now();
-        let ctx = Remote::ctx(limit);
-        let answer = desk.remote.call(limit, desk.config.soft_timeout, desk.read(&ctx, &key)).await;
-        desk.meters.read_time.record(started.elapsed());
+        let (asked, slow) = (Instant::now(), desk.config.soft_timeout);
+        let (answer, took) = desk.remote.call_at(asked, limit, slow, desk.read(asked + limit, key)).await;
+        desk.meters.read_time.record(took);
         match answer {
-            Ok(Some((token, entry))) => {
+            Ok(Some(Read { key, token, entry })) => {
                 desk.meters.read_bytes.add(entry.as_ref().map_or(0, |entry| entry.bytes.len() as u64));
                 self.told(Ticket { key, token }, entry)
             }
@@ -156,11 +156,11 @@ impl<K, V> Tier<K, V> {
 
     async fn read(&self, keys: &[String], limit: Duration) -> Option<Vec<(Token, Option<Entry>)>> {
         let desk = &self.desk;
-        let started = Instant::now();
-        let ctx = Remote::ctx(limit);
+        let (asked, slow) = (Instant::now(), desk.config.soft_timeout);
+        let ctx = Remote::ctx_until(asked + limit);
         let reading = desk.remote.store.read(&ctx, &desk.place, keys);
-        let answer = desk.remote.call(limit, desk.config.soft_timeout, reading).await;
-        desk.meters.read_time.record(started.elapsed());
+        let (answer, took) = desk.remote.call_at(asked, limit, slow, reading).await;
+        desk.meters.read_time.record(took);
         match answer {
             Ok(answer) => {
                 let bytes = answer.entries.iter().flatten().map(|entry| entry.bytes.len() as u64).sum();
@@ -208,6 +208,9 @@ impl<K, V> Tier<K, V> {
     }
 
     fn is_doubtful(&self, head: &Head) -> bool {
+        if self.desk.doubts.len() == 0 {
+            return false;
+        }
         let stripes: Vec<u16> = head.tags.iter().map(|tag| store::tag(*tag)).collect();
         self.desk.doubts.covers_tags(&stripes)
     }
