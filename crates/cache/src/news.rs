@@ -29,6 +29,7 @@
 mod message;
 mod order;
 mod outbox;
+mod owed;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
@@ -50,6 +51,7 @@ use self::message::Item;
 pub(crate) use self::message::{About, Message, What};
 pub(crate) use self::order::{Order, Out};
 pub(crate) use self::outbox::{Outbox, keep};
+use self::owed::Owed;
 use crate::caches::Rank;
 use crate::far::Unsettled;
 use crate::sync::{Mutex, Ordering, RwLock, hold, read, write};
@@ -103,7 +105,7 @@ pub(crate) struct Desk {
     ears: Arc<Ears>,
     waiting: Mutex<Waiting>,
     /// Nodes of which something was missed, and which have not said since how far they had come.
-    owed: Mutex<HashSet<NodeId>>,
+    owed: Owed,
     /// Told when one is no longer owed.
     paid: Notify,
     tasks: Tasks,
@@ -184,7 +186,7 @@ impl Desk {
             bus: bus.clone(),
             ears: ears.clone(),
             waiting: Mutex::default(),
-            owed: Mutex::default(),
+            owed: Owed::default(),
             paid: Notify::new(),
             tasks: tasks.clone(),
             // Nodes must not ask under the same numbers.
@@ -211,19 +213,19 @@ impl Desk {
         &self.bus
     }
 
-    /// Whether every node is heard, and none is owed.
+    /// Whether every node is heard, and none is owed. Every hit asks: two atomic loads.
     pub(crate) fn is_whole(&self) -> bool {
-        self.bus.state() == State::Whole && hold(&self.owed).is_empty()
+        self.bus.state() == State::Whole && !self.owed.is_anybody()
     }
 
     /// Whether something of that node was missed that it has not made up for.
     pub(crate) fn is_owed(&self, node: NodeId) -> bool {
-        hold(&self.owed).contains(&node)
+        self.owed.contains(node)
     }
 
     /// Whether something was missed of any node that it has not made up for: the second tier must not be asked.
     pub(crate) fn is_owed_anything(&self) -> bool {
-        !hold(&self.owed).is_empty()
+        self.owed.is_anybody()
     }
 
     /// Tells the others what was done here, and marks the context of whoever did it.
@@ -338,7 +340,7 @@ impl Desk {
                     Gap::Reconnected | Gap::Overflowed => self.bus.heard(),
                 };
                 // Owed first: who finds nothing owed finds everything doubted.
-                hold(&self.owed).extend(missed);
+                self.owed.add(missed);
                 self.ears.doubt(Position::START, false);
                 self.demand();
             }
@@ -350,7 +352,7 @@ impl Desk {
         if self.is_owed(node) {
             // Once more, for what was loaded since from a copy that lags.
             self.ears.doubt(said.floor, !said.is_settled);
-            hold(&self.owed).remove(&node);
+            self.owed.strike_off(&[node]);
             self.paid.notify_waiters();
         }
     }
@@ -381,14 +383,13 @@ impl Desk {
     /// Whether nobody is owed who could still pay.
     fn is_even(&self) -> bool {
         let heard: HashSet<NodeId> = self.bus.heard().into_iter().collect();
-        let gone: Vec<NodeId> = hold(&self.owed).difference(&heard).copied().collect();
+        let gone = self.owed.beside(&heard);
         if !gone.is_empty() {
             // Nobody can be asked any more what they did not come to tell the second tier.
             self.ears.doubt(Position::START, true);
         }
-        let mut owed = hold(&self.owed);
-        owed.retain(|node| !gone.contains(node));
-        owed.is_empty()
+        self.owed.strike_off(&gone);
+        !self.owed.is_anybody()
     }
 
     fn apply(&self, message: &Message) {
