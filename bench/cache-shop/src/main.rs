@@ -95,7 +95,7 @@ async fn run(args: &Args) -> Result<usize, Failure> {
     let site = Site {
         binary: match &args.shop {
             Some(binary) => binary.canonicalize()?,
-            None => bench_report::shop::build()?,
+            None => bench_report::shop::build(bench_report::shop::Profile::Release)?,
         },
         directory: room.path().to_owned(),
         database_url: server.create_database().await?,

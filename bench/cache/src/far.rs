@@ -72,7 +72,12 @@ async fn measure(report: &mut Report, rounds: usize, reads: u32) {
         plain.get(&ctx, &id).await.expect("a value");
         tagged.get(&ctx, &id).await.expect("a value");
         let bytes = postcard::to_allocvec(&product(id)).expect("bytes");
-        redis::cmd("SET").arg(format!("raw:{id}")).arg(bytes).exec_async(&mut connection).await.expect("a set");
+        redis::cmd("SET")
+            .arg(format!("raw:{id}"))
+            .arg(bytes)
+            .exec_async(&mut connection)
+            .await
+            .expect("a set");
     }
     // The last offers are on their way behind their callers: once their owner has stopped, all are there.
     filling.stop(Duration::from_secs(60)).await.expect("every value was offered");
@@ -178,7 +183,9 @@ async fn commands(connection: &mut MultiplexedConnection) -> u64 {
     let calls = |line: &str| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok();
     stats
         .lines()
-        .filter(|line| ["cmdstat_evalsha:", "cmdstat_eval:", "cmdstat_mget:"].iter().any(|name| line.starts_with(name)))
+        .filter(|line| {
+            ["cmdstat_evalsha:", "cmdstat_eval:", "cmdstat_mget:"].iter().any(|name| line.starts_with(name))
+        })
         .filter_map(calls)
         .sum()
 }

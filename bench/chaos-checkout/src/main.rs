@@ -11,12 +11,12 @@ mod books;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bench_report::chaos::Chaos;
+use bench_report::shop::Profile;
 use burgeon_resilience::random::{Dice, below};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -49,19 +49,18 @@ const ENGINES: [&str; 2] = ["sqlite", "postgres"];
 async fn main() -> ExitCode {
     let mut chaos =
         Chaos::from_args("kill -9 and restart amid concurrent checkouts, on both engines.", &ENGINES);
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
     let kills = if chaos.long { 100 } else { 20 };
     for engine in ENGINES {
         if chaos.wants(engine) {
-            let ended = experiment(repository, engine, kills, chaos.seed).await;
+            let ended = experiment(engine, kills, chaos.seed).await;
             chaos.tell(engine, ended);
         }
     }
     chaos.finish()
 }
 
-async fn experiment(repository: &Path, engine: &str, kills: usize, seed: u64) -> Result<String, Failure> {
-    let binary = shop::build(repository).await?;
+async fn experiment(engine: &str, kills: usize, seed: u64) -> Result<String, Failure> {
+    let binary = bench_report::shop::build(Profile::Debug)?;
     let room = tempfile::tempdir()?;
     // Durable, because a lost acknowledgement is what is looked for.
     let server = match engine {

@@ -1,6 +1,6 @@
 //! The shop as a process: started, asked, killed without warning.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -32,26 +32,6 @@ pub enum Answer {
     },
     /// The connection broke before a whole answer: nobody knows what happened.
     Nothing,
-}
-
-/// Builds the shop as `cargo run -p shop` would and answers where the binary is.
-pub async fn build(repository: &Path) -> Result<PathBuf, Failure> {
-    let output = Command::new("cargo")
-        .args(["build", "--quiet", "--package", "shop", "--message-format", "json"])
-        .current_dir(repository)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .await?;
-    if !output.status.success() {
-        return Err(format!("building the shop failed: {}", output.status).into());
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "shop" && message["target"]["kind"][0] == "bin")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built no binary named shop".into())
 }
 
 impl Shop {

@@ -49,7 +49,7 @@ async fn run(args: &Args) -> Result<usize, Failure> {
     let room = tempfile::tempdir()?;
     let export = if args.quick { rows::slice(&export, SLICE, room.path())? } else { export };
     let rounds = if args.quick { 1 } else { 3 };
-    let shop = bench_report::shop::build()?;
+    let shop = bench_report::shop::build(bench_report::shop::Profile::Release)?;
     let mut report = Report::new("import", args.json);
 
     let mut rows = None;

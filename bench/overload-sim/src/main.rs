@@ -83,7 +83,9 @@ impl Bench {
 
     fn overload(&mut self, times: &str, rate: f64) {
         let scenario = Scenario::overload("overload", rate);
-        for policy in ALL.iter().filter(|policy| !self.quick || rate < 5_000.0 || QUICK.contains(&policy.name)) {
+        for policy in
+            ALL.iter().filter(|policy| !self.quick || rate < 5_000.0 || QUICK.contains(&policy.name))
+        {
             let records: Vec<Record> = self
                 .seeds
                 .iter()
@@ -211,13 +213,8 @@ impl Bench {
             let share = self.mean(&scenario, ours, |record| record.goodput(DURING) / CAPACITY);
             self.report.against(&format!("{users} users at 10x: goodput of capacity"), share, "", at_least);
         }
-        let others = [
-            "Gradient2",
-            "Envoy's gradient",
-            "Vegas",
-            "burgeon, no probe",
-            "Gradient2, failsafe-go's guard",
-        ];
+        let others =
+            ["Gradient2", "Envoy's gradient", "Vegas", "burgeon, no probe", "Gradient2, failsafe-go's guard"];
         let others = &others[..if self.quick { 1 } else { others.len() }];
         for name in [OURS].iter().chain(others).copied() {
             let record = run(&Scenario::long(), &mut *named(name));

@@ -111,12 +111,7 @@ fn limit() -> Picture {
             panel("half load: burgeon", &Scenario::half_load(), OURS, 1_000.0),
             panel("half load: Envoy's gradient", &Scenario::half_load(), "Envoy's gradient", 1_000.0),
             panel("half load: Vegas", &Scenario::half_load(), "Vegas", 1_000.0),
-            panel(
-                "half of the machine, 20 to 60 s",
-                &Scenario::halving(),
-                OURS,
-                40.0,
-            ),
+            panel("half of the machine, 20 to 60 s", &Scenario::halving(), OURS, 40.0),
             panel("the work doubles slowly", &Scenario::drift(), OURS, 40.0),
         ],
     }

@@ -1,17 +1,28 @@
-//! The shop's release binary, as an operator runs it, and the real invoices that it is given.
+//! The shop's binary, and the real invoices that it is given.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+/// How the shop is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// As `cargo run -p shop` does.
+    Debug,
+    /// As an operator runs it.
+    Release,
+}
+
 /// Builds the shop and answers where the binary is.
 ///
 /// # Errors
 /// When cargo cannot be run, or does not build it.
-pub fn build() -> Result<PathBuf, String> {
+pub fn build(profile: Profile) -> Result<PathBuf, String> {
+    let release = (profile == Profile::Release).then_some("--release");
     let output = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--package", "shop", "--message-format", "json"])
+        .args(["build", "--quiet", "--package", "shop", "--message-format", "json"])
+        .args(release)
         .current_dir(repository())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
