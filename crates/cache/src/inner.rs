@@ -99,6 +99,7 @@ where
 
     /// Whether what lies there is older than something that was missed, or than what is trusted while not every node is heard: changed
     /// or not, nobody knows.
+    #[cfg(feature = "http")]
     pub(crate) fn is_in_doubt<Q>(&self, hash: u64, key: &Q) -> bool
     where
         K: Borrow<Q>,

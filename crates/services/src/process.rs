@@ -297,10 +297,20 @@ fn quoted(word: &OsStr) -> Vec<u8> {
     quoted
 }
 
+/// So often it is asked whether a process has heard that it is to stop, ten thousand times a second at most.
+const STOPPED_AFTER: usize = 10_000;
+
 /// Signals a process and its children, and says who they were. The parent is stopped first, so that it cannot have
 /// another child meanwhile; a process that is gone already needs no signal.
 fn signal_family(parent: Pid, signal: Signal) -> Vec<Pid> {
     let _ = kill_process(parent, Signal::STOP);
+    // The signal has been sent then, not heard: it may be in the middle of having a child.
+    for _ in 0..STOPPED_AFTER {
+        if !is_awake(parent) {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
     let mut family = children(parent);
     family.push(parent);
     for member in &family {
@@ -335,6 +345,21 @@ fn is_alive(pid: Pid) -> bool {
     // A zombie holds nothing any more; who reaps it is not our affair.
     state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
         && test_kill_process(pid).is_ok()
+}
+
+/// Whether it may still do something.
+#[cfg(target_os = "linux")]
+fn is_awake(pid: Pid) -> bool {
+    state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'T' | 't' | 'Z' | 'X'))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_awake(pid: Pid) -> bool {
+    let Ok(state) = Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output() else {
+        return false;
+    };
+    // Nothing, if it is gone.
+    state.stdout.first().is_some_and(|state| !matches!(state, b'T' | b'Z'))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use burgeon_cache::{Cache, Caches, Config, Invalidation, Load};
@@ -14,7 +14,8 @@ use burgeon_runtime::Tasks;
 
 /// The data behind the cache, and what readers may not go below.
 struct World {
-    truth: Vec<AtomicU64>,
+    // Each is a row with its lock.
+    truth: Vec<Mutex<u64>>,
     floor: Vec<AtomicU64>,
     dice: Dice,
 }
@@ -23,12 +24,24 @@ const KEYS: u64 = 16;
 
 impl World {
     fn new(seed: u64) -> Arc<Self> {
-        let zeros = || (0..KEYS).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { truth: zeros(), floor: zeros(), dice: Dice::seeded(seed) })
+        let truth = (0..KEYS).map(|_| Mutex::new(0)).collect();
+        let floor = (0..KEYS).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { truth, floor, dice: Dice::seeded(seed) })
     }
 
     fn roll(&self, bound: u64) -> u64 {
         below(self.dice.roll(), bound)
+    }
+
+    fn row(&self, key: u64) -> MutexGuard<'_, u64> {
+        self.truth[key as usize].lock().unwrap()
+    }
+
+    /// One more.
+    fn write(&self, key: u64) -> u64 {
+        let mut row = self.row(key);
+        *row += 1;
+        *row
     }
 
     /// Others get their turn here, or not.
@@ -44,7 +57,7 @@ impl World {
     /// What a query does: read, and take its time to answer.
     async fn query(&self, key: u64) -> Option<u64> {
         self.dawdle().await;
-        let value = self.truth[key as usize].load(Ordering::SeqCst);
+        let value = *self.row(key);
         self.dawdle().await;
         // Zero: no such row yet.
         (value > 0).then_some(value)
@@ -67,7 +80,7 @@ async fn fuzz<S: Subject>(subject: Arc<S>, world: Arc<World>, tasks: &Tasks, ope
                 for _ in 0..operations / 8 {
                     let key = world.roll(KEYS);
                     if world.roll(10) < 3 {
-                        let value = world.truth[key as usize].fetch_add(1, Ordering::SeqCst) + 1;
+                        let value = world.write(key);
                         world.dawdle().await;
                         subject.invalidate(&world, key, value);
                         world.floor[key as usize].fetch_max(value, Ordering::SeqCst);
@@ -132,11 +145,11 @@ impl Subject for Ours {
             2..8 => self.cache.invalidate_tag(&self.ctx, key % 3),
             8..12 => self.cache.expire_tag(&self.ctx, key % 3),
             12..18 => self.cache.expire(&self.ctx, &key),
-            // Two writers may arrive here in either order, so only a value that is still the latest may be written.
-            18..24 if world.truth[key as usize].load(Ordering::SeqCst) == value => {
-                let written = self.cache.set_tagged(&self.ctx, &key, value, [key % 3]);
-                match world.truth[key as usize].load(Ordering::SeqCst) == value {
-                    true => written,
+            18..24 => {
+                // Held, so that nobody writes another value and invalidates this one before it is there.
+                let row = world.row(key);
+                match *row == value {
+                    true => self.cache.set_tagged(&self.ctx, &key, value, [key % 3]),
                     false => self.cache.invalidate(&self.ctx, &key),
                 }
             }
